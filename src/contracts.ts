@@ -1,0 +1,144 @@
+import type { Do } from './domain/command.ts';
+import type { Problem, Reading } from './domain/heartbeat.ts';
+import type { EntityKey, Instant, Ip, Token } from './domain/identity.ts';
+import type { InstanceRung, SshAnswer } from './domain/instance.ts';
+import type { Service, ServiceFacts, ServiceRung } from './domain/service.ts';
+import type { View } from './domain/view.ts';
+
+/** What an effect may carry: the action's idempotency token and the leader's fence. */
+export interface Permit {
+  readonly token: Token;
+  readonly fence: number;
+  /** False once the fleet has lost its lease or the operation was ended. Ask before each further call. */
+  readonly valid: () => boolean;
+}
+
+/** What a driver is asked to do. For a service, `step` names the rung to bring about, or the one call. */
+export interface Call {
+  readonly do: Do;
+  readonly step?: ServiceStep;
+}
+
+/** What a service kind can bring about: a rung, or one of the single calls. */
+export type ServiceStep = ServiceRung | 'stop' | 'remove' | 'restart';
+
+/** What a read is for. */
+export interface Want {
+  readonly now: Instant;
+  /** How old a remembered answer may be. 0 asks for a new read. */
+  readonly maxAgeMs: number;
+  /** The entities that somebody waits for; all when missing. */
+  readonly keys?: readonly EntityKey[];
+}
+
+/** Something that can be observed and acted on: a cloud, a configuration, the services behind a shell. */
+export interface Driver<F, C = Call> {
+  readonly name: string;
+  /** Its own interval: after some of them without a reading it counts as silent. */
+  readonly everyMs: number;
+  /** Everything this driver can see, in one read. A failure of one subject is a problem in the reading, not an exception. */
+  observe(want: Want, signal: AbortSignal): Promise<Reading<F>>;
+  /**
+   * Idempotent by `permit.token`. Resolves when the requests are accepted, not when they have taken effect; one answer per
+   * call, null where it was accepted. A rejection means that the outcome is unknown.
+   */
+  perform(calls: readonly PermittedCall<C>[], signal: AbortSignal): Promise<readonly (Problem | null)[]>;
+}
+
+export interface PermittedCall<C = Call> {
+  readonly call: C;
+  readonly permit: Permit;
+}
+
+/** Keys to texts, with compare-and-swap by value and no scan. */
+export interface Store {
+  get(key: string): Promise<string | null>;
+  set(key: string, value: string, ttlMs?: number): Promise<void>;
+  /** Atomic; false where the key is present. */
+  add(key: string, value: string, ttlMs?: number): Promise<boolean>;
+  /** Atomic; replaces `expected` by `next` (null deletes); false where something else is stored. */
+  swap(key: string, expected: string, next: string | null, ttlMs?: number): Promise<boolean>;
+  delete(key: string): Promise<boolean>;
+  /** Atomic; starts at 1. */
+  increment(key: string): Promise<number>;
+  /** Releases what the store holds open. */
+  close?(): Promise<void>;
+}
+
+/** Commands on hosts. Every command is an argv; nothing is ever interpolated into a shell line by the caller. */
+export interface Shell {
+  /** Whether ssh answers as the host that it should be. */
+  reachable(ip: Ip, signal: AbortSignal): Promise<SshAnswer>;
+  run(
+    ip: Ip,
+    argv: readonly string[],
+    options: { readonly stdin?: string; readonly deadlineMs: number },
+    signal: AbortSignal,
+  ): Promise<ShellResult>;
+  put(ip: Ip, path: string, bytes: Uint8Array, mode: number, signal: AbortSignal): Promise<void>;
+  /** Ends all connections. */
+  close?(): Promise<void>;
+}
+
+export interface ShellResult {
+  readonly exit: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a kind may ask about the rest of the fleet. */
+export interface Neighbours {
+  view(key: EntityKey): View | undefined;
+  services(): readonly Service[];
+}
+
+/** A kind of service: how its configuration reads, how it is probed, how each rung is brought about. */
+export interface ServiceKind<T> {
+  readonly mode: string;
+  /** The instance rung that a service of this kind stands on. */
+  readonly host: InstanceRung;
+  /** Its rungs, lowest first, such as `['installed', 'up']`. */
+  readonly ladder: readonly ServiceRung[];
+  /** What a rung needs elsewhere; unmet, it waits and costs no attempt. */
+  readonly needs?: Readonly<Partial<Record<ServiceRung, (of: Service<T>, among: Neighbours) => readonly EntityKey[]>>>;
+  /** Reads the settings of one service; throws a FleetError that says what was found and what is allowed. */
+  settings(raw: unknown): T;
+  probe(of: Service<T>, shell: Shell, signal: AbortSignal): Promise<ServiceFacts>;
+  /** How each rung and single call is brought about. Without `restart`, it is stop and then up. */
+  readonly steps: Readonly<
+    Partial<Record<ServiceStep, (of: Service<T>, shell: Shell, permit: Permit, signal: AbortSignal) => Promise<void>>>
+  >;
+}
+
+declare const settingsAreHidden: unique symbol;
+
+/** A kind with its settings type hidden: what {@link defineServiceKind} returns and a fleet takes. */
+export interface AnyServiceKind extends ServiceKind<never> {
+  readonly [settingsAreHidden]?: true;
+  settings(raw: unknown): never;
+}
+
+/**
+ * Defines a kind of service.
+ *
+ * @example
+ * ```ts
+ * const redis = defineServiceKind<{ port: number }>({
+ *   mode: 'redis', host: 'ssh-up', ladder: ['installed', 'up'],
+ *   settings: (raw) => ({ port: 6379, ...(raw as object) }),
+ *   probe: async (of, shell, signal) => …,
+ *   steps: { up: async (of, shell, permit, signal) => { await shell.run(of.ip, ['redis-server', …], { deadlineMs: 5000 }, signal); } },
+ * });
+ * ```
+ */
+export const defineServiceKind = <T>(kind: ServiceKind<T>): AnyServiceKind => kind as unknown as AnyServiceKind;
+
+/** A service as the caller of `createFleet` configures it; its settings are read by its kind. */
+export interface ServiceInput {
+  readonly name: string;
+  readonly ip: string;
+  readonly mode: string;
+  readonly status: Service['status'];
+  readonly cluster?: string;
+  readonly settings?: unknown;
+}

@@ -1,0 +1,64 @@
+import type { Code } from './codes.ts';
+import type { Do } from './command.ts';
+import type { ActionId, EntityKey, Instant, Token } from './identity.ts';
+import type { Trigger } from './trigger.ts';
+
+/** One step of a plan: do this once that holds, in this lane. */
+export interface Step {
+  /** The command's target, not the step's: its steps run one after another. */
+  readonly lane: EntityKey;
+  readonly when: Trigger;
+  readonly do: Do;
+}
+
+export type ActionStatus =
+  | 'waiting'
+  | 'claiming'
+  | 'dispatching'
+  | 'backing-off'
+  | 'failed'
+  | 'done'
+  | 'expired'
+  | 'cancelled';
+
+/** One try of an action. */
+export interface Attempt {
+  readonly at: Instant;
+  readonly fence: number;
+  readonly outcome: 'done' | 'deferred' | 'cancelled' | 'failed' | 'expired';
+  readonly code?: Code;
+  readonly message?: string;
+}
+
+/** Written before the first call of a verb, so that a crash cannot hide that it was perhaps called. */
+export interface Begun {
+  readonly at: Instant;
+  /** `bootId` or `runId` before the call. */
+  readonly mark: string | null;
+}
+
+/** A deferred action: a step with an identity, a status and a history. Whatever acts is one. */
+export interface Action extends Step {
+  readonly id: ActionId;
+  readonly token: Token;
+  /** Its place in its lane; a step put in front takes a value between its neighbours. */
+  readonly order: number;
+  readonly armedAt: Instant;
+  readonly expiresAt: Instant | null;
+  readonly onExpire: 'drop' | 'run' | 'fail';
+  readonly status: ActionStatus;
+  /** Failed tries so far; a deferral is none. */
+  readonly attempts: number;
+  readonly begun: Begun | null;
+  readonly history: readonly Attempt[];
+}
+
+/** Whether the action has come to its end; a failed one has not, it holds its lane until `retry` or `discard`. */
+export const isEnded = (action: Pick<Action, 'status'>): boolean =>
+  action.status === 'done' || action.status === 'expired' || action.status === 'cancelled';
+
+/** Whether the action will go on by itself. */
+export const isLive = (action: Pick<Action, 'status'>): boolean => !isEnded(action) && action.status !== 'failed';
+
+/** `stop` and `terminate` do not wait for their lane. */
+export const passesLane = (what: Do): boolean => what.verb === 'stop' || what.verb === 'terminate';

@@ -1,0 +1,83 @@
+/** Every number of the library, once, each with its unit in the name. */
+export interface Policy {
+  /** Misses before an entity that was up counts as unreachable, and complete readings before one that is missing counts as gone. */
+  readonly tolerance: number;
+  /** A view whose read began no longer ago than this may fire an action that was armed after it. */
+  readonly freshMs: number;
+  /** Own intervals without a heartbeat before a source counts as silent. */
+  readonly silentIntervals: number;
+  /** The interval assumed of a source that pushes, until it has shown its own. */
+  readonly pushEveryMs: number;
+  /** How far a source's own time may be from the fleet's. */
+  readonly skewMs: number;
+  /** How long what is gone and unwatched is remembered. */
+  readonly retainMs: number;
+  /** How long one read of one driver may take. */
+  readonly observeMs: number;
+  /** How long a driver may take to accept a call. */
+  readonly callMs: number;
+  /** How long after its acceptance a call may take to show in an observation. */
+  readonly settleMs: number;
+  /** How long an operation waits for what its next rung needs elsewhere. */
+  readonly needsMs: number;
+  /** Tries of one call within one operation. */
+  readonly callAttempts: number;
+  /** Tries of a whole action. */
+  readonly attempts: number;
+  /** First wait after a failure; it doubles with each. */
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+  /** How long an action waits before it expires, unless it says otherwise. */
+  readonly expiresMs: number;
+  /** How long the record of an ended action is kept. */
+  readonly historyMs: number;
+  /** A rival may take the leader's lease after seeing it unchanged for this long on its own clock. */
+  readonly leaseMs: number;
+  /** How long a claim on an action lasts without renewal. */
+  readonly claimMs: number;
+  /** How long an index entry without its item is waited for. */
+  readonly graceMs: number;
+  /** Entities and actions beyond which quiet ones are kept as rows. */
+  readonly liveActors: number;
+  /** Entities handled in one turn of the event loop. */
+  readonly turnSize: number;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+export const DEFAULT_POLICY: Policy = {
+  tolerance: 2,
+  freshMs: 5 * SECOND,
+  silentIntervals: 3,
+  pushEveryMs: 10 * SECOND,
+  skewMs: 5 * MINUTE,
+  retainMs: HOUR,
+  observeMs: 10 * SECOND,
+  callMs: 30 * SECOND,
+  settleMs: 5 * MINUTE,
+  needsMs: 30 * MINUTE,
+  callAttempts: 3,
+  attempts: 3,
+  backoffMs: 2 * SECOND,
+  backoffMaxMs: 2 * MINUTE,
+  expiresMs: 24 * HOUR,
+  historyMs: 24 * HOUR,
+  leaseMs: 15 * SECOND,
+  claimMs: 30 * SECOND,
+  graceMs: 5 * SECOND,
+  liveActors: 10_000,
+  turnSize: 2_000,
+};
+
+/**
+ * The wait before try `attempt` (from 1): doubling, capped, and spread over its upper half by `seed`,
+ * so that what failed together does not come back together, yet a restored chart waits as long as before.
+ */
+export function backoffMs(limits: Pick<Policy, 'backoffMs' | 'backoffMaxMs'>, attempt: number, seed: string): number {
+  const full = Math.min(limits.backoffMaxMs, limits.backoffMs * 2 ** Math.min(attempt - 1, 30));
+  let hash = attempt;
+  for (let i = 0; i < seed.length; i++) hash = (Math.imul(hash, 31) + seed.charCodeAt(i)) >>> 0;
+  return Math.round(full / 2 + (full / 2) * ((hash % 1024) / 1023));
+}

@@ -1,0 +1,64 @@
+import type { Code } from './codes.ts';
+import type { Instant, Ip } from './identity.ts';
+
+/** A service's role; the seed calls it `status`. */
+export type Role = 'master' | 'slave' | 'standalone' | 'discard' | 'na';
+export const ROLES = ['master', 'slave', 'standalone', 'discard', 'na'] as const satisfies readonly Role[];
+
+/** Rungs 6 to 8 of the ladder, lowest first, with `up` between: the server answers its own protocol. */
+export const SERVICE_RUNGS = ['installed', 'up', 'replicating', 'routed'] as const;
+export type ServiceRung = (typeof SERVICE_RUNGS)[number];
+
+export type ServiceState =
+  | 'unknown'
+  | 'uninstalled'
+  | 'stopped'
+  | 'starting'
+  | 'stopping'
+  | 'failing'
+  | Exclude<ServiceRung, 'installed'>;
+
+export type ServiceVerb = 'install' | 'start' | 'stop' | 'restart' | 'remove' | 'sync';
+export const SERVICE_VERBS = ['install', 'start', 'stop', 'restart', 'remove', 'sync'] as const satisfies readonly ServiceVerb[];
+
+/** What one source saw of one service. A missing rung in `holds` means "this source cannot know", never "no". */
+export interface ServiceFacts {
+  readonly name: string;
+  readonly readAt: Instant;
+  readonly code: Code;
+  readonly holds: Readonly<Partial<Record<ServiceRung, boolean>>>;
+  /** Changes with every start of the server. */
+  readonly runId?: string;
+  readonly role?: Role;
+  readonly lagMs?: number;
+  /** Why the code is what it is, for a person. */
+  readonly reason?: string;
+  /** Where it runs, from sources that know services which the configuration does not. */
+  readonly ip?: Ip;
+  readonly mode?: string;
+}
+
+/** A configured service. */
+export interface Service<T = unknown> {
+  readonly name: string;
+  readonly ip: Ip;
+  readonly mode: string;
+  readonly cluster?: string;
+  readonly status: Role;
+  readonly settings: T;
+}
+
+/** The sections that may stand for their modes in a command's `type`. */
+export const SECTIONS = {
+  db: ['mariadb', 'mysql'],
+  nosql: ['memcache'],
+  proxy: ['mysql-proxy'],
+  lb: ['keepalived', 'haproxy'],
+} as const satisfies Record<string, readonly string[]>;
+export type Section = keyof typeof SECTIONS;
+
+/** Whether `mode` is meant by `type`: `all`, the mode itself, or its section. */
+export function isOfType(mode: string, type: string): boolean {
+  if (type === 'all' || type === mode) return true;
+  return Object.hasOwn(SECTIONS, type) && (SECTIONS[type as Section] as readonly string[]).includes(mode);
+}

@@ -1,0 +1,30 @@
+import { type KnownCode, textOf } from './domain/codes.ts';
+
+const BRAND = Symbol.for('fleetbeat.FleetError');
+
+/** The one error of the library. Recognise it with {@link isFleetError}, never with `instanceof`: a host may load two copies. */
+export class FleetError extends Error {
+  override readonly name = 'FleetError';
+  /** A code of the exported table, such as `ER0222`. */
+  readonly code: KnownCode;
+  /** Whether the same call may succeed later, unchanged. */
+  readonly retryable: boolean;
+
+  /**
+   * @param code what went wrong, from the table of codes
+   * @param detail what, where, found, allowed: one sentence for a person
+   * @param options `retryable` (false unless said) and `cause`
+   */
+  constructor(code: KnownCode, detail: string, options: { readonly retryable?: boolean; readonly cause?: unknown } = {}) {
+    super(`${textOf(code)}: ${detail}`, 'cause' in options ? { cause: options.cause } : undefined);
+    Object.defineProperty(this, BRAND, { value: true });
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+  }
+}
+
+export const isFleetError = (error: unknown): error is FleetError =>
+  typeof error === 'object' && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
+
+/** The message of whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
