@@ -2,6 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+/** Where CI wants the results as JSON. */
+const report = process.env.FLEETBEAT_TEST_REPORT;
 
 export default defineConfig({
   resolve: {
@@ -12,5 +14,10 @@ export default defineConfig({
       { find: /^fleetbeat\/adapters\/(.+)$/, replacement: `${here('adapters')}/$1.ts` },
     ],
   },
-  test: { include: ['test/**/*.test.ts'], testTimeout: 30_000 },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    testTimeout: 30_000,
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+  },
 });

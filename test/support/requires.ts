@@ -1,0 +1,41 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { describe, test } from 'vitest';
+
+/** The servers that tests use, with the Debian package of each. */
+const SERVERS = {
+  memcached: 'memcached',
+  sshd: 'openssh-server',
+} as const;
+
+/**
+ * `describe` for tests that need a real server. Where it is not installed they are skipped, and their title says what would
+ * help; in CI that is a failure.
+ *
+ * @example
+ * ```ts
+ * requires('memcached')('a restarted store', () => { … });
+ * ```
+ */
+export function requires(server: keyof typeof SERVERS): (title: string, body: () => void) => void {
+  if (isInstalled(server)) return (title, body) => void describe(title, body);
+  const advice = `${server} is not installed: npm run test:setup, or apt-get install ${SERVERS[server]}`;
+  if (process.env.CI === undefined) return (title, body) => void describe.skip(`${title} (${advice})`, body);
+  return (title) =>
+    void describe(title, () => {
+      test(`has its ${server}`, () => {
+        throw new Error(advice);
+      });
+    });
+}
+
+function isInstalled(command: string): boolean {
+  return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
