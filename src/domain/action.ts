@@ -11,15 +11,7 @@ export interface Step {
   readonly do: Do;
 }
 
-export type ActionStatus =
-  | 'waiting'
-  | 'claiming'
-  | 'dispatching'
-  | 'backing-off'
-  | 'failed'
-  | 'done'
-  | 'expired'
-  | 'cancelled';
+export type ActionStatus = 'waiting' | 'claiming' | 'dispatching' | 'backing-off' | 'failed' | 'done' | 'expired' | 'cancelled';
 
 /** One try of an action. */
 export interface Attempt {

@@ -1,0 +1,25 @@
+export {
+  type ActionContext,
+  type ActionEvent,
+  type ActionInput,
+  type ActionLimits,
+  actionMachine,
+} from './action.ts';
+export type {
+  CancelEvent,
+  ClaimInput,
+  ClaimOutput,
+  DispatchInput,
+  DispatchOutput,
+  Effect,
+  EntityEmitted,
+  EntityHeartbeat,
+  Failure,
+  PerformInput,
+  PerformOutput,
+  VerbEvent,
+} from './effect.ts';
+export { type HeartbeatContext, type HeartbeatEvent, heartbeatMachine, type ObserveInput } from './heartbeat.ts';
+export { type InstanceContext, type InstanceEvent, type InstanceInput, instanceMachine } from './instance.ts';
+export type { Limits, Operation } from './operation.ts';
+export { type ServiceContext, type ServiceEvent, type ServiceInput, serviceMachine } from './service.ts';

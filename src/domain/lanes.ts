@@ -1,0 +1,49 @@
+import { type Action, isLive, passesLane, type Step } from './action.ts';
+import { type Do, doText } from './command.ts';
+import { type ActionId, type EntityKey, type Ip, serviceKey, wantedOf } from './identity.ts';
+import type { Inventory } from './inventory.ts';
+import type { Target } from './selection.ts';
+import type { Service } from './service.ts';
+
+/** The failed action that holds a target's lane, unless the new steps replace it. `stop` and `terminate` pass. */
+export function heldBy(target: Target, steps: readonly Step[], actions: readonly Action[]): Action | undefined {
+  if (passesLane(target.do)) return undefined;
+  const replaced = new Set(steps.map((step) => doText(step.do)));
+  return actions.find((action) => action.status === 'failed' && action.lane === target.lane && !replaced.has(doText(action.do)));
+}
+
+/**
+ * The live actions that a verb contradicts. `stop` and `terminate` (and `remove`) end a running start of their target and
+ * cancel waiting ones in every lane that needs it; those of an instance cover the services on it.
+ */
+export function cancelledBy(
+  target: Target,
+  known: { readonly inventory: Pick<Inventory, 'get' | 'atIp'>; readonly services: readonly Service[] },
+  actions: readonly Action[],
+): readonly ActionId[] {
+  const { do: what, lane } = target;
+  if (!passesLane(what) && what.verb !== 'remove') return [];
+  const lanes = new Set<EntityKey>([lane]);
+  const ip = what.level === 'instances' ? ipOf(what, known.inventory) : null;
+  if (ip !== null) for (const service of known.services) if (service.ip === ip) lanes.add(serviceKey(service.name));
+  return actions
+    .filter((action) => isLive(action) || action.status === 'failed')
+    .filter((action) => doText(action.do) !== doText(what) && !passesLane(action.do))
+    .filter(
+      (action) =>
+        lanes.has(action.lane) || (ip !== null && action.do.level === 'instances' && ipOf(action.do, known.inventory) === ip),
+    )
+    .map((action) => action.id);
+}
+
+function ipOf(what: Extract<Do, { level: 'instances' }>, inventory: Pick<Inventory, 'get'>): Ip | null {
+  if ('ip' in what.subject) return what.subject.ip;
+  return wantedOf(what.subject.key)?.ip ?? inventory.get(what.subject.key)?.ip ?? null;
+}
+
+/** The first action of a lane that has not ended: only it may fire, but for `stop` and `terminate`. */
+export function isFirstInLane(action: Action, lane: readonly Action[]): boolean {
+  return passesLane(action.do) || lane.every((other) => other === action || other.order >= action.order || !holdsLane(other));
+}
+
+const holdsLane = (action: Action): boolean => isLive(action) || action.status === 'failed';

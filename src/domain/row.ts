@@ -1,0 +1,110 @@
+import type { Tenant } from './address-book.ts';
+import type { Derived } from './derive.ts';
+import type { EntityKey, Instant } from './identity.ts';
+import type { InstanceFacts } from './instance.ts';
+import type { Ladder } from './inventory.ts';
+import type { Service, ServiceFacts } from './service.ts';
+import type { Source } from './source.ts';
+import type { View } from './view.ts';
+
+/** What the inventory remembers of one instance. Counters live here, so that an unchanged observation changes no view. */
+export interface InstanceRow extends Tenant {
+  readonly level: 'instances';
+  readonly key: EntityKey;
+  readonly cloud: string;
+  readonly name: string;
+  /** Who is believed for its existence and power. */
+  source: Source | null;
+  facts: InstanceFacts | null;
+  /** What a host said of its own instance, beneath the facts of an own driver. */
+  hint: InstanceFacts | null;
+  view: View | null;
+  readAt: Instant;
+  seq: number;
+  /** Complete readings in a row that did not list it, or listed it as terminated. */
+  missed: number;
+  sshMisses: number;
+  wasUp: boolean;
+  /** Whether equal facts may still lead to another view. */
+  counting: boolean;
+}
+
+/** What the inventory remembers of one service. */
+export interface ServiceRow {
+  readonly level: 'services';
+  readonly key: EntityKey;
+  readonly name: string;
+  readonly service: Service | null;
+  readonly ladder: Ladder | null;
+  source: Source | null;
+  facts: ServiceFacts | null;
+  view: View | null;
+  readAt: Instant;
+  seq: number;
+  counting: boolean;
+}
+
+export type Row = InstanceRow | ServiceRow;
+
+export const isSameInstance = (a: InstanceFacts, b: InstanceFacts): boolean =>
+  a.ip === b.ip &&
+  a.power?.state === b.power?.state &&
+  a.power?.raw === b.power?.raw &&
+  a.ssh === b.ssh &&
+  a.binaries === b.binaries &&
+  a.agent === b.agent &&
+  a.bootId === b.bootId;
+
+export const isSameService = (a: ServiceFacts, b: ServiceFacts): boolean =>
+  a.code === b.code &&
+  a.runId === b.runId &&
+  a.role === b.role &&
+  a.reason === b.reason &&
+  a.holds.installed === b.holds.installed &&
+  a.holds.up === b.holds.up &&
+  a.holds.replicating === b.holds.replicating &&
+  a.holds.routed === b.holds.routed;
+
+/** Whether a service's instance is known not to run: then nothing on it can be done. */
+export function hostIsLost(host: View | 'none' | 'conflict', instancesAreRead: boolean): boolean {
+  if (host === 'conflict') return false;
+  if (host === 'none') return instancesAreRead;
+  return !host.holds.has('running') && host.state !== 'unknown' && host.state !== 'pending';
+}
+
+/** The view of a row, now that its facts come to `derived`. */
+export function viewOf(
+  row: Row,
+  derived: Derived,
+  held: (before: View | null, holds: ReadonlySet<string>, at: Instant) => ReadonlyMap<string, Instant>,
+  source: Source | null,
+  extra: { readonly mark: string | null; readonly gone: boolean; readonly raw: string | undefined },
+): View {
+  const before = row.view;
+  const role = row.level === 'services' ? (row.facts?.role ?? row.service?.status) : undefined;
+  const mode = row.level === 'services' ? (row.service?.mode ?? row.facts?.mode) : undefined;
+  return {
+    key: row.key,
+    level: row.level,
+    name: row.name,
+    ip: row.level === 'instances' ? row.ip : (row.service?.ip ?? row.facts?.ip ?? null),
+    code: derived.code,
+    state: derived.state,
+    holds: derived.holds,
+    heldSince: held(before, derived.holds, row.readAt),
+    source: source?.name ?? null,
+    mark: extra.mark,
+    unmet: before?.unmet ?? NONE,
+    hostLost: before?.hostLost ?? false,
+    gone: extra.gone,
+    since: before?.state === derived.state ? before.since : row.readAt,
+    readAt: row.readAt,
+    seenSince: source?.seenSince ?? row.readAt,
+    ...(derived.reason === undefined ? {} : { reason: derived.reason }),
+    ...(extra.raw === undefined ? {} : { raw: extra.raw }),
+    ...(role === undefined ? {} : { role }),
+    ...(mode === undefined ? {} : { mode }),
+  };
+}
+
+const NONE: readonly string[] = [];

@@ -1,0 +1,72 @@
+import type { Heartbeat } from './heartbeat.ts';
+import type { Instant, Ip, Level } from './identity.ts';
+import type { Policy } from './policy.ts';
+
+/** Whoever sends heartbeats: one of our own drivers, or a host that pushes. */
+export interface Source {
+  readonly name: string;
+  /** Read by ourselves: it is the provider, or our own prober. */
+  own: boolean;
+  epoch: string;
+  seq: number;
+  /** Its own interval: told by a driver, learned from one that pushes. */
+  everyMs: number;
+  heardAt: Instant;
+  /** Since when it has been seeing without a break. */
+  seenSince: Instant;
+  blind: boolean;
+  silent: boolean;
+  /** When its last complete read of each level began. */
+  readonly completeAt: Record<Level, Instant | null>;
+  /** How many entities of each level rest on it. */
+  readonly entities: Record<Level, number>;
+  /** Whose word it is, where it only speaks for some ips. */
+  ips: readonly Ip[] | null;
+}
+
+export const createSource = (name: string, own: boolean, everyMs: number, now: Instant): Source => ({
+  name,
+  own,
+  epoch: '',
+  seq: -1,
+  everyMs,
+  heardAt: now,
+  seenSince: now,
+  blind: false,
+  silent: false,
+  completeAt: { instances: null, services: null },
+  entities: { instances: 0, services: 0 },
+  ips: null,
+});
+
+/** Why a heartbeat cannot be taken, or null. Order is by epoch and sequence: a new epoch is a restart. */
+export function refusalOf(source: Source, beat: Heartbeat, now: Instant, policy: Pick<Policy, 'skewMs'>): string | null {
+  if (beat.hostAt !== undefined) {
+    const at = Date.parse(beat.hostAt);
+    if (Number.isNaN(at)) return `its time ${JSON.stringify(beat.hostAt.slice(0, 40))} is not ISO 8601`;
+    if (Math.abs(at - now) > policy.skewMs)
+      return `its clock is ${Math.round((at - now) / 1000)} s from ours, allowed are ${policy.skewMs / 1000} s`;
+  }
+  if (beat.epoch === source.epoch && beat.seq <= source.seq) return `sequence ${beat.seq} is not after ${source.seq}`;
+  return null;
+}
+
+/** Takes note that `source` has spoken. */
+export function hear(source: Source, beat: Heartbeat, now: Instant): void {
+  const wasDeaf = source.blind || source.silent;
+  if (!source.own && source.seq >= 0 && now > source.heardAt) {
+    const interval = now - source.heardAt;
+    source.everyMs = wasDeaf ? source.everyMs : Math.max(1, Math.round(source.everyMs * 0.7 + interval * 0.3));
+  }
+  if (wasDeaf || source.epoch !== beat.epoch) source.seenSince = now;
+  source.epoch = beat.epoch;
+  source.seq = beat.seq;
+  source.heardAt = now;
+  source.blind = false;
+  source.silent = false;
+  source.ips = beat.host?.ips ?? null;
+}
+
+/** Whether `source` has been quiet for longer than its own interval explains. */
+export const isOverdue = (source: Source, now: Instant, policy: Pick<Policy, 'silentIntervals'>): boolean =>
+  !source.silent && now - source.heardAt > source.everyMs * policy.silentIntervals;
