@@ -1,0 +1,26 @@
+import type { Ip } from '../../src/domain/identity.ts';
+import type { SshAnswer } from '../../src/domain/instance.ts';
+import { SSH_CODES } from '../../src/domain/ssh.ts';
+import { FleetError, isFleetError } from '../../src/errors.ts';
+
+type Refusal = Exclude<SshAnswer, 'up'>;
+
+const ANSWERS: ReadonlyMap<string, Refusal> = new Map(
+  Object.entries(SSH_CODES).map(([answer, code]) => [code, answer as Refusal]),
+);
+
+/** No later attempt mends these: a person has to look at a key. */
+const LASTING: ReadonlySet<Refusal> = new Set(['auth-failed', 'host-key-changed']);
+
+export const sshFailure = (answer: Refusal, ip: Ip, detail: string, cause?: unknown): FleetError =>
+  new FleetError(SSH_CODES[answer], `${ip}: ${detail}`, { retryable: !LASTING.has(answer), cause });
+
+/** The word for an error that {@link sshFailure} made, or null for any other. */
+export const answerOf = (error: unknown): Refusal | null => (isFleetError(error) ? (ANSWERS.get(error.code) ?? null) : null);
+
+/** What is thrown for work that its signal ended. */
+export function endedBy(signal: AbortSignal, what: string): FleetError {
+  if (isFleetError(signal.reason)) return signal.reason;
+  const cause: unknown = signal.reason;
+  return new FleetError('ER0217', `${what} was ended by its caller`, { retryable: true, cause });
+}
