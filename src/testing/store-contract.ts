@@ -164,6 +164,15 @@ export const storeContract: readonly StoreCheck[] = [
     assert.equal(await store.get(key('k')), `owner ${taken.indexOf(true)}`);
   }),
 
+  check('of a swap to a value and one to null at once, one succeeds', async ({ store, other, key }) => {
+    for (let round = 0; round < 50; round++) {
+      await store.set(key('k'), 'old');
+      const [replaced, deleted] = await Promise.all([store.swap(key('k'), 'old', 'new'), other.swap(key('k'), 'old', null)]);
+      assert.notEqual(replaced, deleted, replaced ? 'both were told that they had swapped it' : 'neither swapped it');
+      assert.equal(await store.get(key('k')), replaced ? 'new' : null);
+    }
+  }),
+
   check('a counter starts at 1 and is read as its decimal text', async ({ store, other, key }) => {
     assert.equal(await store.increment(key('n')), 1);
     assert.equal(await other.increment(key('n')), 2);

@@ -22,6 +22,9 @@ export interface FaultyProxy {
   stop(): Promise<void>;
 }
 
+/** A reset that arrives together with data is read as an ordinary end. */
+const RESET_AFTER_MS = 20;
+
 /** Stands before a server; connection i suffers `faults[i]`, those beyond the list nothing. */
 export async function faultyProxy(
   target: { readonly host: string; readonly port: number },
@@ -75,7 +78,8 @@ function inflict(fault: Fault, client: Socket, upstream: Socket): void {
     case 'half an answer':
       forward();
       upstream.once('data', (bytes) => {
-        client.write(bytes.subarray(0, Math.floor(bytes.length / 2)), () => client.resetAndDestroy());
+        client.write(bytes.subarray(0, Math.floor(bytes.length / 2)));
+        setTimeout(() => client.resetAndDestroy(), RESET_AFTER_MS);
       });
       return;
     case 'damage':
