@@ -2,7 +2,17 @@ import type { Call } from '../contracts.ts';
 import type { KnownCode } from '../domain/codes.ts';
 import { type Subject, subjectText } from '../domain/command.ts';
 import type { Problem } from '../domain/heartbeat.ts';
-import { type Ip, instanceKey, isName, isProviderId, nameOf, parseIp, wantedKey, wantedOf } from '../domain/identity.ts';
+import {
+  type Instant,
+  type Ip,
+  instanceKey,
+  isName,
+  isProviderId,
+  nameOf,
+  parseIp,
+  wantedKey,
+  wantedOf,
+} from '../domain/identity.ts';
 import type { InstanceFacts, InstanceRung, InstanceVerb, SshAnswer } from '../domain/instance.ts';
 import { FleetError } from '../errors.ts';
 import type { Random } from './random.ts';
@@ -150,6 +160,20 @@ export function createCloud(
     return owners.has(ip) ? freeIp() : ip;
   }
 
+  /** What a reading shows of a machine; null where the provider does not list it yet. */
+  function factsOf(machine: Machine, readAt: Instant): InstanceFacts | null {
+    const { id, home, shown } = machine;
+    const state = shown !== null && agenda.now < shown.until ? shown.power : machine.power;
+    if (state === null) return null;
+    const power = { state, raw: state };
+    const ip = state === 'terminated' || (state === 'stopped' && !stoppedKeepsIp) ? null : home;
+    if (state !== 'running') return { cloud, id, ip, readAt, power };
+    const ssh = faults.strikes('sshFlap') ? 'timeout' : sshOf(machine);
+    if (ssh !== 'up') return { cloud, id, ip, readAt, power, ssh };
+    const binaries = machine.hasBinaries ? BINARIES : null;
+    return { cloud, id, ip, readAt, power, ssh, bootId: `${id}-boot-${machine.boots}`, binaries, agent: machine.hasAgent };
+  }
+
   function launch(subject: Subject): 'applied' | Problem {
     const ip = wantedIp(subject);
     if (ip === null) return refusal(subject, 'ER0205', 'no address is known to launch it at');
@@ -177,16 +201,8 @@ export function createCloud(
     read(readAt) {
       const items: InstanceFacts[] = [];
       for (const machine of machines.values()) {
-        const power = machine.shown !== null && agenda.now < machine.shown.until ? machine.shown.power : machine.power;
-        if (power === null) continue;
-        const hasIp = power !== 'terminated' && (power !== 'stopped' || stoppedKeepsIp);
-        const facts = { cloud, id: machine.id, ip: hasIp ? machine.home : null, readAt, power: { state: power, raw: power } };
-        if (power !== 'running') {
-          items.push(facts);
-          continue;
-        }
-        const ssh = faults.strikes('sshFlap') ? 'timeout' : sshOf(machine);
-        items.push(ssh === 'up' ? { ...facts, ssh, ...seenOverSsh(machine) } : { ...facts, ssh });
+        const facts = factsOf(machine, readAt);
+        if (facts) items.push(facts);
       }
       return items;
     },
@@ -229,13 +245,6 @@ export function createCloud(
     },
   };
 }
-
-/** What a prober sees once it is in. */
-const seenOverSsh = ({ id, boots, hasBinaries, hasAgent }: Machine) => ({
-  bootId: `${id}-boot-${boots}`,
-  binaries: hasBinaries ? BINARIES : null,
-  agent: hasAgent,
-});
 
 const refusal = (subject: Subject, code: KnownCode, message: string): Problem => ({
   subject: subjectText(subject),

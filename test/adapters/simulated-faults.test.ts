@@ -42,6 +42,7 @@ describe('a fault', () => {
     for (let i = 0; i < 100; i++) await readInstances();
     expect(FAULTS.filter((fault) => faults.occurred(fault) > 0)).toEqual([]);
     faults.set({ observeFailed: 1 });
+    faults.once('throttled');
     for (let i = 0; i < 100; i++) expect(await endingOf(readInstances())).toBe('rejected');
     faults.clear();
     await expect(readInstances()).resolves.toMatchObject({ complete: true });
@@ -99,6 +100,13 @@ describe('a call', () => {
     expect(await call(onIp('launch', IP), 'mine')).toBeNull();
     expect((await readInstances()).items).toHaveLength(1);
     expect(log.map(({ outcome }) => outcome)).toEqual(['applied', 'repeated']);
+  });
+
+  test('that the cloud refuses is not lost: its answer comes', async () => {
+    const { call, faults } = stage(ONE);
+    faults.once('callLost');
+    expect(await call(onIp('launch', IP))).toMatchObject({ code: 'ER0208' });
+    await expect(call(onIp('stop', IP))).rejects.toMatchObject({ code: 'ER0220' });
   });
 
   test('after one that was lost is not sent', async () => {

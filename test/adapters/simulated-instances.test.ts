@@ -115,13 +115,27 @@ describe('a simulated instance', () => {
     expect(await instance('i-1')).toMatchObject({ agent: true });
   });
 
-  test('that loses its power while it is bootstrapped has not got its binaries', async () => {
+  test('goes on with its bootstrap when it is asked for more meanwhile', async () => {
+    const { call, instance, pass, log } = stage(machine('running', 'ssh-up'));
+    await call(onIp('bootstrap', IP, 'bootstrapped'));
+    pass(30);
+    await call(onIp('bootstrap', IP, 'managed'));
+    await call(onIp('bootstrap', IP, 'managed'));
+    pass(15);
+    expect(await instance('i-1')).toMatchObject({ binaries: expect.any(String), agent: true });
+    expect(log.map(({ outcome }) => outcome)).toEqual(['applied', 'applied', 'held']);
+  });
+
+  test('that loses its power while it is bootstrapped has not got its binaries, until it is bootstrapped again', async () => {
     const { call, instance, world, pass } = stage(machine('running', 'ssh-up'));
     await call(onIp('bootstrap', IP));
     world.power(IP, 'off');
     world.power(IP, 'on');
     pass(100);
     expect(await instance('i-1')).toMatchObject({ ssh: 'up', binaries: null });
+    await call(onIp('bootstrap', IP));
+    pass(45);
+    expect(await instance('i-1')).toMatchObject({ binaries: expect.any(String), agent: true });
   });
 
   test('whose plug is pulled is stopped at once, and boots when it is put back', async () => {
@@ -132,6 +146,15 @@ describe('a simulated instance', () => {
     pass(10);
     expect(await power('i-1')).toBe('running');
     expect(world.powerAt(IP)).toBe('running');
+  });
+
+  test('whose plug is pulled while it boots stays stopped', async () => {
+    const { call, power, world, pass } = stage(machine('stopped'));
+    await call(onIp('start', IP));
+    pass(5);
+    world.power(IP, 'off');
+    pass(100);
+    expect(await power('i-1')).toBe('stopped');
   });
 
   test('answers ssh as it is told to, until it gets its own answer back', async () => {

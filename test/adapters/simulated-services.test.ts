@@ -34,6 +34,15 @@ describe('a simulated service', () => {
     expect(await service('db1')).toMatchObject({ holds: { installed: true, up: true, replicating: true, routed: true } });
   });
 
+  test('takes no longer to install when it is asked again meanwhile', async () => {
+    const { call, service, pass } = stage(onMachine({ state: 'uninstalled' }));
+    await call(onService('install', 'db1', 'installed'));
+    pass(5);
+    await call(onService('install', 'db1', 'installed'));
+    pass(5);
+    expect(await service('db1')).toMatchObject({ code: 'ER0023' });
+  });
+
   test('has no rungs but those of its kind', async () => {
     const { call, service } = stage(onMachine({ mode: 'memcache' }));
     expect((await service('db1'))?.holds).toEqual({ installed: true, up: true });
