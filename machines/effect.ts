@@ -90,7 +90,8 @@ export interface Failure {
 /** Reads what an effect threw. What is no error of ours counts as a failed call whose outcome is unknown, worth another try. */
 export function failureOf(error: unknown): Failure {
   const seen = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
-  const message = typeof seen['message'] === 'string' ? seen['message'] : String(error);
+  const text = seen['detail'] ?? seen['message'];
+  const message = typeof text === 'string' ? text : String(error);
   if (typeof seen['code'] !== 'string' || typeof seen['retryable'] !== 'boolean')
     return { code: 'ER0220', message, retryable: true };
   return { code: seen['code'], message, retryable: seen['retryable'] };

@@ -7,6 +7,8 @@ export class FleetError extends Error {
   override readonly name = 'FleetError';
   /** A code of the exported table, such as `ER0222`. */
   readonly code: KnownCode;
+  /** The message without the code's text. */
+  readonly detail: string;
   /** Whether the same call may succeed later, unchanged. */
   readonly retryable: boolean;
 
@@ -19,6 +21,7 @@ export class FleetError extends Error {
     super(`${textOf(code)}: ${detail}`, 'cause' in options ? { cause: options.cause } : undefined);
     Object.defineProperty(this, BRAND, { value: true });
     this.code = code;
+    this.detail = detail;
     this.retryable = options.retryable ?? false;
   }
 }
@@ -27,4 +30,7 @@ export const isFleetError = (error: unknown): error is FleetError =>
   typeof error === 'object' && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
 
 /** The message of whatever was thrown. */
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+export const messageOf = (error: unknown): string => {
+  if (isFleetError(error)) return error.detail;
+  return error instanceof Error ? error.message : String(error);
+};

@@ -117,3 +117,29 @@ export const CODE_OF_STATE = {
   replicating: '000000',
   routed: '000000',
 } as const satisfies Record<ServiceState, KnownCode>;
+
+/** Refusals that the same call will meet again. */
+const FINAL: ReadonlySet<Code> = new Set<Code>([
+  'ER0201',
+  'ER0202',
+  'ER0203',
+  'ER0204',
+  'ER0205',
+  'ER0206',
+  'ER0210',
+  'ER0213',
+  'ER0222',
+  'ER0223',
+  'ER0224',
+  'ER0229',
+  'ER0230',
+  'ER0231',
+  'ER0243',
+  'ER0244',
+]);
+
+/** Whether another try of what failed with `code` may succeed. */
+export const isRetryable = (code: Code): boolean => !FINAL.has(code);
+
+/** `code` where the table has it, else `fallback`: errors of ours carry no foreign codes. */
+export const knownCode = (code: Code, fallback: KnownCode): KnownCode => (Object.hasOwn(CODE_TEXTS, code) ? (code as KnownCode) : fallback);

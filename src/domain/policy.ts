@@ -14,7 +14,7 @@ export interface Policy {
   readonly retainMs: number;
   /** How long one read of one driver may take. */
   readonly observeMs: number;
-  /** How long a driver may take to accept a call. */
+  /** How long a driver may take to accept a call; over a shell, that is how long the command may run. */
   readonly callMs: number;
   /** How long after its acceptance a call may take to show in an observation. */
   readonly settleMs: number;
@@ -37,6 +37,8 @@ export interface Policy {
   readonly claimMs: number;
   /** How long an index entry without its item is waited for. */
   readonly graceMs: number;
+  /** How often the global heartbeat is stored at most. */
+  readonly storeEveryMs: number;
   /** Entities and actions beyond which quiet ones are kept as rows. */
   readonly liveActors: number;
   /** Entities handled in one turn of the event loop. */
@@ -55,7 +57,7 @@ export const DEFAULT_POLICY: Policy = {
   skewMs: 5 * MINUTE,
   retainMs: HOUR,
   observeMs: 10 * SECOND,
-  callMs: 30 * SECOND,
+  callMs: 15 * MINUTE,
   settleMs: 5 * MINUTE,
   needsMs: 30 * MINUTE,
   callAttempts: 3,
@@ -67,6 +69,7 @@ export const DEFAULT_POLICY: Policy = {
   leaseMs: 15 * SECOND,
   claimMs: 30 * SECOND,
   graceMs: 5 * SECOND,
+  storeEveryMs: 5 * SECOND,
   liveActors: 10_000,
   turnSize: 2_000,
 };

@@ -9,4 +9,5 @@ export { DEFAULT_KINDS, type SimulatedKind } from './simulated-kinds.ts';
 export { DEFAULT_LATENCY_MS, type Delay, type SimulatedLatency } from './simulated-latency.ts';
 export type { MachinePower } from './simulated-machine.ts';
 export type { SimulatedService } from './simulated-server.ts';
+export { simulatedKinds } from './simulated-service-kinds.ts';
 export { type StoreCheck, storeContract } from './store-contract.ts';

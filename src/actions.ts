@@ -1,0 +1,167 @@
+import { type AnyStateMachine, fromPromise, type InspectionEvent } from 'xstate';
+import {
+  type ActionContext,
+  type ActionLimits,
+  actionMachine,
+  type ClaimInput,
+  type ClaimOutput,
+  type DispatchInput,
+  type DispatchOutput,
+  type Effect,
+} from '../machines/index.ts';
+import { createCharts, type Step } from './charts.ts';
+import type { Claims } from './claims.ts';
+import { type Action, type ActionStatus, isEnded, isLive } from './domain/action.ts';
+import { type ActionId, asActionId, asEntityKey, asToken, type Instant } from './domain/identity.ts';
+import { isFirstInLane } from './domain/lanes.ts';
+import { NOW, type Verdict } from './domain/trigger.ts';
+import type { ActionPatch, ActionQueue } from './queue.ts';
+
+/** The charts of the actions, while this fleet leads. A fleet that does not lead has records only. */
+export interface Actions {
+  /** Brings the charts to where their records say; called on becoming the leader. */
+  lead(now: Instant): void;
+  /** Ends all charts; called on losing the lead. */
+  yield(): void;
+  /** Lets every action that may be due look at its trigger. */
+  evaluate(now: Instant): void;
+  /** Takes in a record that another fleet wrote. */
+  take(action: Action, now: Instant): void;
+  /** Sends a person's decision to a chart. */
+  decide(id: ActionId, decision: 'cancel' | 'retry' | 'discard', now: Instant): void;
+}
+
+export function createActions(fleet: {
+  readonly queue: ActionQueue;
+  readonly claims: Claims;
+  readonly dispatch: Effect<DispatchInput, DispatchOutput>;
+  readonly limits: ActionLimits;
+  readonly judge: (action: Action) => Verdict;
+  readonly liveActors: number;
+  readonly inspect: ((event: InspectionEvent) => void) | undefined;
+  readonly onFault: (key: string, error: unknown) => void;
+  readonly onStoreError: (error: unknown) => void;
+}): Actions {
+  const { queue } = fleet;
+  /** What the store has not taken yet. */
+  const unsaved = new Map<ActionId, ActionPatch>();
+  let leading = false;
+
+  const charts = createCharts<ActionId>({
+    machine: actionMachine.provide({
+      actors: {
+        claim: fromPromise<ClaimOutput, ClaimInput>(({ input }) => fleet.claims.claim(input.id)),
+        dispatch: fleet.dispatch,
+      },
+    }) as unknown as AnyStateMachine,
+    sampleInput: { action: SAMPLE },
+    contextOf: (id) => contextOf(queue.get(id) ?? { ...SAMPLE, id }, fleet.limits),
+    liveActors: fleet.liveActors,
+    inspect: fleet.inspect,
+    onStep: save,
+    onFault: (id, error) => fleet.onFault(`actions/${id}`, error),
+  });
+
+  function save(id: ActionId, { before, after }: Step): void {
+    const status = after.value as ActionStatus;
+    const { action } = after.context as ActionContext;
+    if (before && before.value === status && (before.context as ActionContext).action === action) return;
+    if (status === 'claiming' || status === 'dispatching') return;
+    const { when, attempts, history } = action;
+    void write(id, { status, when, attempts, history, ...(before?.value === 'failed' ? { begun: null } : {}) });
+  }
+
+  async function write(id: ActionId, patch: ActionPatch): Promise<void> {
+    unsaved.set(id, patch);
+    try {
+      const written = await queue.update(id, patch);
+      if (unsaved.get(id) === patch) unsaved.delete(id);
+      if (!isLive(written)) await fleet.claims.release(id);
+      if (isEnded(written)) charts.drop(id);
+    } catch (error) {
+      fleet.onStoreError(error);
+    }
+  }
+
+  function place(action: Action, now: Instant): void {
+    const value = RESTORED[action.status];
+    if (value === null) charts.drop(action.id);
+    else charts.restore(action.id, value, { ...contextOf(action, fleet.limits), seenAt: now, notBefore: now });
+  }
+
+  function evaluate(now: Instant): void {
+    if (!leading) return;
+    for (const [id, patch] of unsaved) void write(id, patch);
+    for (const action of queue.all()) {
+      const chart = charts.peek(action.id);
+      const status = (chart?.value ?? 'waiting') as ActionStatus;
+      if (status === 'failed' || isEnded({ status })) continue;
+      const { fresh, holds } = fleet.judge(action);
+      const isDue = holds && isFirstInLane(action, queue.lane(action.lane));
+      const mayExpire = action.expiresAt !== null && now >= action.expiresAt;
+      if (status === 'waiting' && !isDue && !mayExpire) continue;
+      charts.deliver(action.id, { type: 'heartbeat', now, fresh, holds: isDue } as { type: string });
+    }
+    charts.settle();
+  }
+
+  return {
+    lead(now) {
+      leading = true;
+      for (const action of queue.all()) if (action.status !== 'waiting') place(action, now);
+    },
+    yield() {
+      leading = false;
+      unsaved.clear();
+      charts.stop();
+    },
+    evaluate,
+    take(action, now) {
+      if (!leading) return;
+      if (isEnded(action)) {
+        if (charts.has(action.id)) charts.deliver(action.id, { type: 'cancel', now } as { type: string });
+      } else if (!unsaved.has(action.id) && (charts.has(action.id) || action.status !== 'waiting')) place(action, now);
+    },
+    decide(id, decision, now) {
+      charts.deliver(id, { type: decision, now } as { type: string });
+    },
+  };
+}
+
+/** Where a chart goes on from, by the status of its record. */
+const RESTORED: { readonly [S in ActionStatus]: string | null } = {
+  waiting: 'waiting',
+  claiming: 'claiming',
+  dispatching: 'claiming',
+  'backing-off': 'backing-off',
+  failed: 'failed',
+  done: null,
+  expired: null,
+  cancelled: null,
+};
+
+const contextOf = (action: Action, limits: ActionLimits): ActionContext => ({
+  action,
+  limits,
+  seenAt: action.armedAt,
+  notBefore: action.armedAt,
+  fence: 0,
+  retryable: true,
+});
+
+/** Any action: only the chart's initial state is read from it. */
+const SAMPLE: Action = {
+  lane: asEntityKey('services/none'),
+  when: NOW,
+  do: { level: 'services', name: 'none', verb: 'start' },
+  id: asActionId('none'),
+  token: asToken('none'),
+  order: 0,
+  armedAt: 0 as Instant,
+  expiresAt: null,
+  onExpire: 'drop',
+  status: 'waiting',
+  attempts: 0,
+  begun: null,
+  history: [],
+};

@@ -1,0 +1,129 @@
+import type { Store } from './contracts.ts';
+import { asInstant, type Instant } from './domain/identity.ts';
+import type { View } from './domain/view.ts';
+import type { GlobalHeartbeat } from './fleet.ts';
+
+/** The last global heartbeat in the store, so that a standby and the command line see the same fleet. */
+export interface Board {
+  /** Writes the heartbeat down, at most every `everyMs`, off the path that fires actions. */
+  post(
+    beat: { readonly source: string; readonly epoch: string; readonly seq: number; readonly at: Instant },
+    views: () => Iterable<View>,
+  ): void;
+  read(): Promise<GlobalHeartbeat | null>;
+  /** Resolves once what was posted last is stored. */
+  flush(): Promise<void>;
+}
+
+/** What stands in the store of one view: a reader needs no history of it. */
+type StoredView = Omit<View, 'holds' | 'heldSince' | 'unmet'> & { readonly holds: readonly string[] };
+
+interface Manifest {
+  readonly version: 1;
+  readonly source: string;
+  readonly epoch: string;
+  readonly seq: number;
+  readonly at: Instant;
+  readonly pieces: number;
+}
+
+const MANIFEST = 'heartbeat';
+/** Well under the mebibyte that a memcached takes. */
+const PIECE_BYTES = 900_000;
+const pieceKey = (manifest: Pick<Manifest, 'epoch' | 'seq'>, i: number): string =>
+  `heartbeat:${manifest.epoch}:${manifest.seq}:${i}`;
+
+export function createBoard(
+  store: Store,
+  options: {
+    readonly everyMs: number;
+    readonly ttlMs: number;
+    readonly turnSize: number;
+    readonly yieldTurn: () => Promise<void>;
+    readonly onError: (error: unknown) => void;
+  },
+): Board {
+  let due: (() => Promise<void>) | null = null;
+  let writing: Promise<void> | null = null;
+  let postedAt = Number.NEGATIVE_INFINITY;
+  let last: Manifest | null = null;
+
+  async function write(beat: Omit<Manifest, 'version' | 'pieces'>, views: Iterable<View>): Promise<void> {
+    let pieces = 0;
+    let piece: string[] = [];
+    let bytes = 0;
+    let turn = 0;
+    const put = async () => {
+      await store.set(pieceKey(beat, pieces++), `[${piece.join()}]`, options.ttlMs);
+      piece = [];
+      bytes = 0;
+    };
+    for (const view of views) {
+      const text = JSON.stringify(storedOf(view));
+      if (bytes + text.length * 3 > PIECE_BYTES && piece.length > 0) await put();
+      piece.push(text);
+      bytes += Buffer.byteLength(text) + 1;
+      if (++turn % options.turnSize === 0) await options.yieldTurn();
+    }
+    await put();
+    const manifest: Manifest = { version: 1, ...beat, pieces };
+    await store.set(MANIFEST, JSON.stringify(manifest));
+    const old = last;
+    last = manifest;
+    if (old) for (let i = 0; i < old.pieces; i++) await store.delete(pieceKey(old, i));
+  }
+
+  function go(): void {
+    if (writing || !due) return;
+    const work = due;
+    due = null;
+    writing = work()
+      .catch(options.onError)
+      .finally(() => {
+        writing = null;
+        go();
+      });
+  }
+
+  return {
+    post(beat, views) {
+      due = () => write(beat, views());
+      if (beat.at - postedAt < options.everyMs) return;
+      postedAt = beat.at;
+      go();
+    },
+    async read() {
+      for (let attempt = 0; attempt < 3; attempt++) {
+        const text = await store.get(MANIFEST);
+        const manifest = text === null ? null : readManifest(text);
+        if (!manifest) return null;
+        const pieces = await Promise.all(Array.from({ length: manifest.pieces }, (_, i) => store.get(pieceKey(manifest, i))));
+        if (pieces.some((piece) => piece === null)) continue;
+        const { source, epoch, seq, at } = manifest;
+        return {
+          source,
+          epoch,
+          seq,
+          at,
+          views: pieces.flatMap((piece) => (JSON.parse(piece ?? '[]') as StoredView[]).map(viewOf)),
+        };
+      }
+      return null;
+    },
+    async flush() {
+      go();
+      while (writing) await writing;
+    },
+  };
+}
+
+const storedOf = ({ heldSince: _, unmet: __, holds, ...view }: View): StoredView => ({ ...view, holds: [...holds] });
+
+const viewOf = (stored: StoredView): View => ({ ...stored, holds: new Set(stored.holds), heldSince: new Map(), unmet: [] });
+
+function readManifest(text: string): Manifest | null {
+  const found: unknown = JSON.parse(text);
+  if (typeof found !== 'object' || found === null || !('version' in found) || found.version !== 1) return null;
+  const manifest = found as Manifest;
+  return { ...manifest, at: asInstant(manifest.at) };
+}

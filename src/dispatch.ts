@@ -1,0 +1,133 @@
+import { type AnyActorRef, fromPromise } from 'xstate';
+import type { DispatchInput, DispatchOutput, Effect, EntityEmitted } from '../machines/index.ts';
+import type { Charts } from './charts.ts';
+import type { Action, Step } from './domain/action.ts';
+import { isRetryable, knownCode, OK } from './domain/codes.ts';
+import { doText } from './domain/command.ts';
+import type { EntityKey, Instant } from './domain/identity.ts';
+import type { Outcome } from './domain/plan.ts';
+import { triggerText, type Verdict } from './domain/trigger.ts';
+import { FleetError } from './errors.ts';
+import type { Gate } from './gate.ts';
+import type { ActionQueue } from './queue.ts';
+
+/** The effect of an action that fires: plan again, then hand the verb to its entity and wait until the operation ends. */
+export function createDispatch(fleet: {
+  readonly gate: Gate;
+  readonly queue: ActionQueue;
+  readonly entities: Charts<EntityKey>;
+  readonly now: () => Instant;
+  readonly keyOf: (action: Action) => EntityKey;
+  readonly plan: (action: Action) => Outcome;
+  readonly judge: (action: Action, when: Step['when']) => Verdict;
+}): Effect<DispatchInput, DispatchOutput> {
+  return fromPromise<DispatchOutput, DispatchInput>(async ({ input, signal }) => {
+    const { id } = input.action;
+    await fleet.gate.ready(input.action.do, signal);
+    const action = fleet.queue.get(id) ?? input.action;
+    const outcome = isPerhapsCalled(action) ? run(action) : fleet.plan(action);
+    if (outcome.is === 'satisfied') return { outcome: 'done', code: OK };
+    if (outcome.is === 'rejected') {
+      const { code, message } = outcome.problem;
+      throw new FleetError(knownCode(code, 'ER0206'), message, { retryable: isRetryable(code) });
+    }
+    const front = outcome.steps.slice(0, -1);
+    const last = outcome.steps.at(-1);
+    if (!last) return { outcome: 'done', code: OK };
+    if (front.length === 0 && last.when.on === 'now') return perform(action, signal);
+    if (front.length === 0 && fleet.judge(action, last.when).holds)
+      throw new FleetError('ER0209', `${doText(action.do)} waits for ${triggerText(last.when)}, which holds`, {
+        retryable: true,
+      });
+    await fleet.queue.arm(front, fleet.now(), { before: action });
+    return { outcome: 'deferred', action: { ...action, when: last.when } };
+  });
+
+  async function perform(action: Action, signal: AbortSignal): Promise<DispatchOutput> {
+    const key = fleet.keyOf(action);
+    const actor = fleet.entities.hold(key);
+    const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
+    try {
+      await available(actor, event, signal);
+      return await outcomeOf(actor, { ...event, now: fleet.now() }, signal, () => {
+        if (actor.getSnapshot().status === 'active')
+          actor.send({ type: 'cancel', now: fleet.now(), token: action.token, reason: 'ER0217' });
+      });
+    } finally {
+      fleet.entities.release(key);
+    }
+  }
+}
+
+/** A verb that must not be called twice goes to its chart whatever the plan says: the chart judges whether it worked. */
+const isPerhapsCalled = (action: Action): boolean =>
+  action.begun !== null && (action.do.verb === 'reboot' || action.do.verb === 'restart');
+
+const run = (action: Action): Outcome => ({
+  is: 'steps',
+  code: OK,
+  steps: [{ lane: action.lane, when: { on: 'now' }, do: action.do }],
+});
+
+/** Waits until the chart takes the verb: another operation may be under way. */
+function available(actor: AnyActorRef, event: { readonly type: string }, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (actor.getSnapshot().can(event)) {
+      resolve();
+      return;
+    }
+    const stop = () => {
+      subscription.unsubscribe();
+      reject(signal.reason);
+    };
+    const subscription = actor.subscribe({
+      next: (snapshot) => {
+        if (!snapshot.can(event)) return;
+        subscription.unsubscribe();
+        signal.removeEventListener('abort', stop);
+        resolve();
+      },
+      error: () => reject(chartFailed(actor)),
+    });
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+/** Sends the verb and waits for what the chart emits for its token. */
+function outcomeOf(
+  actor: AnyActorRef,
+  event: { readonly type: string; readonly token: string; readonly now: Instant },
+  signal: AbortSignal,
+  cancel: () => void,
+): Promise<DispatchOutput> {
+  return new Promise((resolve, reject) => {
+    const watch = actor.on('*', (emitted: EntityEmitted) => {
+      if (emitted.token !== event.token) return;
+      end();
+      if (emitted.type === 'succeeded') resolve({ outcome: 'done', code: emitted.code });
+      else if (emitted.type === 'cancelled') resolve({ outcome: 'cancelled', code: emitted.code });
+      else reject(new FleetError(knownCode(emitted.code, 'ER0221'), emitted.message, { retryable: emitted.retryable }));
+    });
+    const faults = actor.subscribe({
+      error: () => {
+        end();
+        reject(chartFailed(actor));
+      },
+    });
+    const abort = () => {
+      end();
+      cancel();
+      reject(signal.reason);
+    };
+    const end = () => {
+      watch.unsubscribe();
+      faults.unsubscribe();
+      signal.removeEventListener('abort', abort);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    actor.send(event);
+  });
+}
+
+const chartFailed = (actor: AnyActorRef): FleetError =>
+  new FleetError('ER0214', `the chart of ${actor.id} failed`, { retryable: true });

@@ -1,0 +1,121 @@
+import type { AnyStateMachine, InspectionEvent } from 'xstate';
+import {
+  type Effect,
+  type InstanceContext,
+  instanceMachine,
+  type Limits,
+  type PerformInput,
+  type PerformOutput,
+  type ServiceContext,
+  serviceMachine,
+} from '../machines/index.ts';
+import { type Charts, createCharts } from './charts.ts';
+import { FULL_LADDER } from './domain/derive.ts';
+import { type EntityKey, type Instant, levelOf, nameOf, wantedKey } from './domain/identity.ts';
+import type { Inventory } from './domain/inventory.ts';
+import type { ServiceRung } from './domain/service.ts';
+import type { Change, View } from './domain/view.ts';
+
+/** The charts of all instances and services, told what the inventory says. */
+export interface Entities extends Charts<EntityKey> {
+  /** Brings changes to the charts that they concern. */
+  tell(changes: readonly Change[], now: Instant): void;
+  /** Lets time pass for charts that are busy, whether anything changed or not. */
+  tick(now: Instant): void;
+}
+
+const NOTHING: InstanceContext['observed'] = { state: 'unknown', bootId: null, gone: false, readAt: null };
+const NO_SERVICE: ServiceContext['observed'] = { state: 'unknown', missing: null, isUnmet: false, runId: null, readAt: null };
+
+export function createEntities(fleet: {
+  readonly inventory: Inventory;
+  readonly perform: Effect<PerformInput, PerformOutput>;
+  readonly limits: Limits;
+  readonly ladderOf: (service: string) => readonly ServiceRung[] | undefined;
+  /** Where instances are launched. */
+  readonly cloud: string | null;
+  readonly liveActors: number;
+  readonly inspect: ((event: InspectionEvent) => void) | undefined;
+  readonly onFault: (key: EntityKey, error: unknown) => void;
+}): Entities {
+  const { inventory, limits } = fleet;
+  const onFault = (key: EntityKey, error: unknown): void => {
+    fleet.onFault(key, error);
+    const view = inventory.get(key);
+    if (view) chartsOf(key).deliver(key, { type: 'heartbeat', now: view.readAt, fresh: false, view } as { type: string });
+  };
+  const shared = { liveActors: fleet.liveActors, inspect: fleet.inspect, onFault };
+  const instances = createCharts<EntityKey>({
+    ...shared,
+    machine: instanceMachine.provide({ actors: { perform: fleet.perform } }) as unknown as AnyStateMachine,
+    sampleInput: undefined,
+    contextOf: (key) => ({ key, limits, observed: NOTHING, operation: null }) satisfies InstanceContext,
+  });
+  const services = createCharts<EntityKey>({
+    ...shared,
+    machine: serviceMachine.provide({ actors: { perform: fleet.perform } }) as unknown as AnyStateMachine,
+    sampleInput: undefined,
+    contextOf: (key) =>
+      ({
+        key,
+        limits,
+        ladder: fleet.ladderOf(nameOf(key)) ?? FULL_LADDER,
+        observed: NO_SERVICE,
+        operation: null,
+      }) satisfies ServiceContext,
+  });
+  const chartsOf = (key: EntityKey): Charts<EntityKey> => (levelOf(key) === 'services' ? services : instances);
+
+  /** A launch was asked for by ip; the chart that did it is the chart of the instance that has that ip now. */
+  function adoptLaunched(view: View): void {
+    if (view.level !== 'instances' || view.ip === null || fleet.cloud === null || instances.has(view.key)) return;
+    const wanted = wantedKey(fleet.cloud, view.ip);
+    if (wanted !== view.key && instances.has(wanted)) instances.alias(view.key, wanted);
+  }
+
+  /** An instance that was believed gone and is listed again starts with a chart that is not closed. */
+  function reopen(view: View): void {
+    const value = instances.peek(view.key)?.value as { readonly operation?: unknown } | undefined;
+    if (value?.operation === 'closed' && !view.gone) instances.drop(view.key);
+  }
+
+  return {
+    get size() {
+      return instances.size + services.size;
+    },
+    tell(changes, now) {
+      for (const { key, kind, to } of changes) {
+        if (kind === 'appeared') {
+          adoptLaunched(to);
+          reopen(to);
+        }
+        const view = inventory.get(key) ?? to;
+        chartsOf(key).deliver(key, { type: 'heartbeat', now, fresh: kind !== 'silent', view } as { type: string });
+      }
+    },
+    tick(now) {
+      for (const key of [...instances.busy(), ...services.busy()]) {
+        const view = inventory.get(key);
+        if (view)
+          chartsOf(key).deliver(key, { type: 'heartbeat', now, fresh: !inventory.isBlind(view), view } as { type: string });
+      }
+    },
+    has: (key) => chartsOf(key).has(key),
+    deliver: (key, event) => chartsOf(key).deliver(key, event),
+    hold: (key) => chartsOf(key).hold(key),
+    release: (key) => chartsOf(key).release(key),
+    peek: (key) => chartsOf(key).peek(key),
+    restore: (key, value, context) => chartsOf(key).restore(key, value, context),
+    alias: (alias, key) => chartsOf(key).alias(alias, key),
+    drop: (key) => chartsOf(key).drop(key),
+    busy: () => [...instances.busy(), ...services.busy()],
+    settle() {
+      instances.settle();
+      services.settle();
+    },
+    stop() {
+      instances.stop();
+      services.stop();
+    },
+  };
+}

@@ -1,0 +1,72 @@
+export type {
+  AnyServiceKind,
+  Call,
+  Driver,
+  Neighbours,
+  Permit,
+  PermittedCall,
+  ServiceInput,
+  ServiceKind,
+  ServiceStep,
+  Shell,
+  ShellResult,
+  Store,
+  Want,
+} from './contracts.ts';
+export { defineServiceKind } from './contracts.ts';
+export type { Action, ActionStatus, Attempt, Begun, Step } from './domain/action.ts';
+export { isEnded, isLive } from './domain/action.ts';
+export { CODE_TEXTS, type Code, isRetryable, type KnownCode, OK, textOf } from './domain/codes.ts';
+export { type Command, type Do, doText, INSTANCE_ACTIONS, SERVICE_ACTIONS, type Subject } from './domain/command.ts';
+export type { Heartbeat, Problem, Reading } from './domain/heartbeat.ts';
+export {
+  type ActionId,
+  asActionId,
+  asInstant,
+  asToken,
+  type EntityKey,
+  type Instant,
+  type Ip,
+  instanceKey,
+  type Level,
+  parseIp,
+  serviceKey,
+  type Token,
+  wantedKey,
+} from './domain/identity.ts';
+export {
+  INSTANCE_RUNGS,
+  type InstanceFacts,
+  type InstanceRung,
+  type InstanceState,
+  type InstanceVerb,
+  type Power,
+  type SshAnswer,
+} from './domain/instance.ts';
+export { createInventory, type Inventory, type InventoryOptions, type Ladder } from './domain/inventory.ts';
+export { type Known, type Plan, plan } from './domain/plan.ts';
+export { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
+export {
+  type Role,
+  SERVICE_RUNGS,
+  type Service,
+  type ServiceFacts,
+  type ServiceRung,
+  type ServiceState,
+  type ServiceVerb,
+} from './domain/service.ts';
+export { NOW, type Trigger, triggerText } from './domain/trigger.ts';
+export type { Change, View } from './domain/view.ts';
+export { overShell } from './drivers/over-shell.ts';
+export { probed } from './drivers/probed.ts';
+export { FleetError, isFleetError } from './errors.ts';
+export {
+  type ArmOptions,
+  createFleet,
+  type Fleet,
+  type FleetEvents,
+  type FleetOptions,
+  type GlobalHeartbeat,
+  type Reply,
+  type ServiceDriver,
+} from './fleet.ts';

@@ -1,0 +1,97 @@
+import type { Store } from './contracts.ts';
+import type { Instant } from './domain/identity.ts';
+
+/** The leader's lease: one fleet acts. No time of another host is ever compared. */
+export interface Lease {
+  /** The fence of the term that this fleet holds, or held last. */
+  readonly fence: number;
+  /** Whether this fleet is the leader, by its own clock. */
+  held(): boolean;
+  /** Takes or renews the lease for `leaseMs`; called on each beat. @returns whether it is held now */
+  renew(leaseMs: number): Promise<boolean>;
+  /** Gives the lease back, so that a rival need not wait. */
+  release(): Promise<void>;
+}
+
+interface Term {
+  readonly owner: string;
+  readonly fence: number;
+  /** Grows with every renewal: a rival sees that the owner lives. */
+  readonly n: number;
+  readonly leaseMs: number;
+}
+
+const KEY = 'leader';
+const FENCE_KEY = 'fence';
+
+export function createLease(store: Store, options: { readonly owner: string; readonly now: () => Instant }): Lease {
+  const { owner, now } = options;
+  let mine: { readonly term: Term; readonly text: string; readonly since: Instant } | null = null;
+  let watched: { readonly text: string; readonly since: Instant } | null = null;
+  let fence = 0;
+
+  const held = (): boolean => mine !== null && now() - mine.since < mine.term.leaseMs;
+
+  async function renew(leaseMs: number): Promise<boolean> {
+    const since = now();
+    if (mine) {
+      const term = { ...mine.term, n: mine.term.n + 1, leaseMs };
+      const text = JSON.stringify(term);
+      if (await store.swap(KEY, mine.text, text)) {
+        mine = { term, text, since };
+        return true;
+      }
+      mine = null;
+    }
+    const text = await store.get(KEY);
+    const term = text === null ? null : readTerm(text);
+    if (text !== null && term?.owner === owner && term.fence === fence) {
+      mine = { term, text, since };
+      return renew(leaseMs);
+    }
+    if (text !== null && term !== null) {
+      if (watched?.text !== text) watched = { text, since };
+      if (since - watched.since < term.leaseMs) return false;
+    }
+    return take(text, since, leaseMs);
+  }
+
+  async function take(found: string | null, since: Instant, leaseMs: number): Promise<boolean> {
+    const term: Term = { owner, fence: await store.increment(FENCE_KEY), n: 0, leaseMs };
+    const text = JSON.stringify(term);
+    const won = found === null ? await store.add(KEY, text) : await store.swap(KEY, found, text);
+    if (!won) return false;
+    mine = { term, text, since };
+    watched = null;
+    fence = term.fence;
+    return held();
+  }
+
+  return {
+    get fence() {
+      return fence;
+    },
+    held,
+    renew,
+    async release() {
+      if (!mine) return;
+      const { text } = mine;
+      mine = null;
+      await store.swap(KEY, text, null);
+    },
+  };
+}
+
+/** A record that is no term of ours counts as abandoned. */
+function readTerm(text: string): Term | null {
+  try {
+    const term: unknown = JSON.parse(text);
+    if (typeof term !== 'object' || term === null) return null;
+    const { owner, fence, n, leaseMs } = term as Partial<Record<keyof Term, unknown>>;
+    if (typeof owner !== 'string' || typeof fence !== 'number' || typeof n !== 'number' || typeof leaseMs !== 'number')
+      return null;
+    return { owner, fence, n, leaseMs };
+  } catch {
+    return null;
+  }
+}

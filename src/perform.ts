@@ -1,0 +1,91 @@
+import { fromPromise } from 'xstate';
+import type { Effect, PerformInput, PerformOutput } from '../machines/index.ts';
+import type { Call, Driver, Permit } from './contracts.ts';
+import { isRetryable, knownCode } from './domain/codes.ts';
+import { doText } from './domain/command.ts';
+import type { Problem } from './domain/heartbeat.ts';
+import type { Instant } from './domain/identity.ts';
+import { FleetError, isFleetError, messageOf } from './errors.ts';
+import type { Gate } from './gate.ts';
+
+type AnyDriver = Pick<Driver<unknown>, 'name' | 'perform'>;
+
+interface Pending {
+  readonly call: Call;
+  readonly permit: Permit;
+  readonly answered: (problem: Problem | null) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** The effect behind every verb: through the gate, to the driver. The calls of one turn to one cloud go in one batch. */
+export function createPerform(fleet: {
+  readonly gate: Gate;
+  readonly now: () => Instant;
+  readonly driverOf: (input: PerformInput) => AnyDriver | undefined;
+  readonly callMs: number;
+  readonly yieldTurn: () => Promise<void>;
+}): Effect<PerformInput, PerformOutput> {
+  const batches = new Map<AnyDriver, Pending[]>();
+
+  const ask = (driver: AnyDriver, call: Call, permit: Permit): Promise<Problem | null> =>
+    new Promise((answered, failed) => {
+      const pending: Pending = { call, permit, answered, failed };
+      if (!isShort(call)) {
+        void flush(driver, [pending]);
+        return;
+      }
+      const batch = batches.get(driver);
+      if (batch) {
+        batch.push(pending);
+        return;
+      }
+      batches.set(driver, [pending]);
+      void fleet.yieldTurn().then(() => {
+        const due = batches.get(driver) ?? [];
+        batches.delete(driver);
+        return flush(driver, due);
+      });
+    });
+
+  async function flush(driver: AnyDriver, batch: readonly Pending[]): Promise<void> {
+    const deadline = new AbortController();
+    const timer = setTimeout(
+      () => deadline.abort(new FleetError('ER0212', `${driver.name} did not answer in ${fleet.callMs} ms`, { retryable: true })),
+      fleet.callMs,
+    );
+    try {
+      const answers = await driver.perform(
+        batch.map(({ call, permit }) => ({ call, permit })),
+        deadline.signal,
+      );
+      for (const [i, pending] of batch.entries()) pending.answered(answers[i] ?? null);
+    } catch (error) {
+      for (const pending of batch) pending.failed(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return fromPromise<PerformOutput, PerformInput>(async ({ input, signal }) => {
+    const driver = fleet.driverOf(input);
+    if (!driver) throw new FleetError('ER0229', `no driver performs ${doText(input.do)}`);
+    const permit = await fleet.gate.pass(input, signal);
+    const call: Call = { do: input.do, ...(input.step === undefined ? {} : { step: input.step }) };
+    const problem = await ask(driver, call, permit).catch((error: unknown) => {
+      throw unknownOutcome(driver.name, error);
+    });
+    if (!problem) return { acceptedAt: fleet.now() };
+    await fleet.gate.unbegin(input.token);
+    throw new FleetError(knownCode(problem.code, 'ER0221'), `${driver.name}: ${problem.message}`, {
+      retryable: isRetryable(problem.code),
+    });
+  });
+}
+
+/** Calls that a cloud merely accepts, and so may share a request; what runs over a shell may take minutes. */
+const isShort = (call: Call): boolean => call.do.level === 'instances' && call.do.verb !== 'bootstrap';
+
+const unknownOutcome = (driver: string, error: unknown): FleetError =>
+  isFleetError(error) && error.code !== 'ER0212'
+    ? error
+    : new FleetError('ER0220', `${driver}: ${messageOf(error)}`, { retryable: true, cause: error });

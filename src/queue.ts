@@ -1,0 +1,292 @@
+import { createHash } from 'node:crypto';
+import type { Store } from './contracts.ts';
+import { type Action, isEnded, isLive, type Step } from './domain/action.ts';
+import { doText } from './domain/command.ts';
+import { type ActionId, asActionId, asToken, type EntityKey, type Instant, type Token } from './domain/identity.ts';
+import type { Policy } from './domain/policy.ts';
+import { FleetError } from './errors.ts';
+import { readRecord, writeRecord } from './record.ts';
+
+/** What may change of an action once it is armed. `begun` belongs to the gate, the rest to its chart. */
+export type ActionPatch = Partial<Pick<Action, 'status' | 'when' | 'attempts' | 'history' | 'begun' | 'expiresAt' | 'token'>>;
+
+export interface ArmSettings {
+  readonly key?: string;
+  readonly expiresInMs?: number;
+  readonly onExpire?: Action['onExpire'];
+  /** Puts the steps in front of this action, in its lane. */
+  readonly before?: Action;
+}
+
+/** The actions of a store: the only thing that must survive. */
+export interface ActionQueue {
+  /** Takes in what others have armed or changed. `full` looks at every known item again. */
+  refresh(now: Instant, full: boolean): Promise<void>;
+  /** Stores steps as actions before anything happens. Arming twice is arming once among live actions. */
+  arm(steps: readonly Step[], now: Instant, settings?: ArmSettings): Promise<readonly Action[]>;
+  /** Writes a change by swap. @returns the action as it is stored now, which may be another's doing */
+  update(id: ActionId, patch: ActionPatch): Promise<Action>;
+  get(id: ActionId): Action | undefined;
+  /** Looks at the store again. Null where there is no record. */
+  reread(id: ActionId): Promise<Action | null>;
+  /** Resolves once nothing is being written. */
+  idle(): Promise<void>;
+  /** Also finds the record of an action that has ended. */
+  find(id: ActionId): Promise<Action | null>;
+  byToken(token: Token): Action | undefined;
+  lane(key: EntityKey): readonly Action[];
+  /** All that have not ended, in the order of their lanes. */
+  all(): readonly Action[];
+  /** Moves the head over what has ended. Only the leader does. */
+  tidy(): Promise<void>;
+}
+
+interface Item {
+  readonly n: number;
+  readonly text: string;
+  readonly action: Action;
+}
+
+const TAIL = 'q:tail';
+const HEAD = 'q:head';
+/** Counts changes made to items by those who do not lead, so that the leader knows when to look again. */
+const REVISION = 'q:rev';
+const indexKey = (n: number): string => `q:${n}`;
+const itemKey = (id: ActionId): string => `a:${id}`;
+
+export function createQueue(
+  store: Store,
+  policy: Pick<Policy, 'expiresMs' | 'historyMs' | 'graceMs'>,
+  on: {
+    /** Told of every record that this fleet wrote. */
+    readonly written: (action: Action) => void;
+    /** Told of every record that another fleet wrote. */
+    readonly found: (action: Action) => void;
+    /** Told when a record is gone that has not ended. */
+    readonly lost: (action: Action) => void;
+    readonly isLeader: () => boolean;
+  },
+): ActionQueue {
+  const items = new Map<ActionId, Item>();
+  const lanes = new Map<EntityKey, Action[]>();
+  const byToken = new Map<Token, ActionId>();
+  /** Index entries without an item, and since when we have been waiting for it. */
+  const holes = new Map<number, Instant>();
+  const writing = new Map<ActionId, Promise<unknown>>();
+  let seen = 0;
+  let head = 0;
+  let revision = '';
+
+  function keep(item: Item, tell: (action: Action) => void): void {
+    const before = items.get(item.action.id)?.action;
+    if (before) leave(before);
+    if (isEnded(item.action)) items.delete(item.action.id);
+    else {
+      items.set(item.action.id, item);
+      byToken.set(item.action.token, item.action.id);
+      const lane = lanes.get(item.action.lane) ?? [];
+      lane.push(item.action);
+      lane.sort((a, b) => a.order - b.order);
+      lanes.set(item.action.lane, lane);
+    }
+    tell(item.action);
+  }
+
+  function leave(action: Action): void {
+    byToken.delete(action.token);
+    const lane = (lanes.get(action.lane) ?? []).filter((other) => other.id !== action.id);
+    if (lane.length === 0) lanes.delete(action.lane);
+    else lanes.set(action.lane, lane);
+  }
+
+  async function refresh(now: Instant, full: boolean): Promise<void> {
+    const [tailText, revisionText] = await Promise.all([store.get(TAIL), store.get(REVISION)]);
+    const tail = Number(tailText ?? 0);
+    if (seen === 0) seen = head = Number((await store.get(HEAD)) ?? 0);
+    if (tail < seen) seen = head = 0;
+    const fresh = Array.from({ length: tail - seen }, (_, i) => seen + 1 + i);
+    seen = tail;
+    const changed = revisionText !== revision;
+    revision = revisionText ?? '';
+    const again = [...holes.keys()];
+    await Promise.all([...again, ...fresh].map((n) => load(n, now)));
+    if (full || changed) await Promise.all([...items.values()].map((item) => reload(item)));
+  }
+
+  async function load(n: number, now: Instant): Promise<void> {
+    const id = await store.get(indexKey(n));
+    const text = id === null ? null : await store.get(itemKey(asActionId(id)));
+    if (text === null) {
+      const since = holes.get(n) ?? now;
+      if (now - since >= policy.graceMs) holes.delete(n);
+      else holes.set(n, since);
+      return;
+    }
+    holes.delete(n);
+    const action = readRecord(text);
+    if (action && !isEnded(action) && items.get(action.id)?.text !== text) keep({ n, text, action }, on.found);
+  }
+
+  async function reload(item: Item): Promise<void> {
+    await writing.get(item.action.id);
+    const known = items.get(item.action.id);
+    if (known !== item) return;
+    const text = await store.get(itemKey(item.action.id));
+    if (text === item.text || items.get(item.action.id) !== item) return;
+    const action = text === null ? null : readRecord(text);
+    if (text !== null && action) keep({ n: item.n, text, action }, on.found);
+    else on.lost(item.action);
+  }
+
+  async function arm(steps: readonly Step[], now: Instant, settings: ArmSettings = {}): Promise<readonly Action[]> {
+    const armed: Action[] = [];
+    const orders = ordersFor(steps, settings.before);
+    for (const [i, step] of steps.entries()) {
+      const id = idOf(step, settings);
+      const known = items.get(id)?.action;
+      if (known && isLive(known)) armed.push(known);
+      else armed.push(await armOne(step, id, orders[i] ?? 1, now, settings));
+    }
+    return armed;
+  }
+
+  async function armOne(step: Step, id: ActionId, order: number, now: Instant, settings: ArmSettings): Promise<Action> {
+    const n = await store.increment(TAIL);
+    const action: Action = {
+      lane: step.lane,
+      when: step.when,
+      do: step.do,
+      id,
+      token: asToken(`${id}.${n}`),
+      order,
+      armedAt: now,
+      expiresAt: (now + (settings.expiresInMs ?? policy.expiresMs)) as Instant,
+      onExpire: settings.onExpire ?? 'drop',
+      status: 'waiting',
+      attempts: 0,
+      begun: null,
+      history: [],
+    };
+    const text = writeRecord(action);
+    await store.set(indexKey(n), id);
+    for (;;) {
+      if (await store.add(itemKey(id), text)) break;
+      const found = await store.get(itemKey(id));
+      if (found === null) continue;
+      const other = readRecord(found);
+      if (other && isLive(other)) {
+        keep({ n, text: found, action: other }, on.found);
+        return other;
+      }
+      if (await store.swap(itemKey(id), found, text)) break;
+    }
+    keep({ n, text, action }, on.written);
+    return action;
+  }
+
+  /** New steps stand behind their lane, or between the action that they go in front of and its neighbour. */
+  function ordersFor(steps: readonly Step[], before: Action | undefined): readonly number[] {
+    if (before) {
+      const ahead = (lanes.get(before.lane) ?? []).filter((action) => action.order < before.order);
+      const from = ahead.at(-1)?.order ?? before.order - 1;
+      return steps.map((_, i) => from + ((before.order - from) * (i + 1)) / (steps.length + 1));
+    }
+    const last = new Map<EntityKey, number>();
+    return steps.map(({ lane }) => {
+      const order = (last.get(lane) ?? lanes.get(lane)?.at(-1)?.order ?? 0) + 1;
+      last.set(lane, order);
+      return order;
+    });
+  }
+
+  /** Writes of one action follow one another. */
+  function update(id: ActionId, patch: ActionPatch): Promise<Action> {
+    const next = (writing.get(id) ?? Promise.resolve()).then(
+      () => write(id, patch),
+      () => write(id, patch),
+    );
+    writing.set(id, next);
+    const forget = () => {
+      if (writing.get(id) === next) writing.delete(id);
+    };
+    next.then(forget, forget);
+    return next;
+  }
+
+  async function write(id: ActionId, patch: ActionPatch): Promise<Action> {
+    for (;;) {
+      const item = items.get(id);
+      if (!item) {
+        const ended = await find(id);
+        if (ended) return ended;
+        throw new FleetError('ER0225', `no action has the id ${id}`);
+      }
+      const action: Action = { ...item.action, ...patch };
+      const text = writeRecord(action);
+      if (await store.swap(itemKey(id), item.text, text, isEnded(action) ? policy.historyMs : undefined)) {
+        if (isEnded(action)) await store.delete(indexKey(item.n));
+        if (!on.isLeader()) await store.increment(REVISION);
+        keep({ n: item.n, text, action }, on.written);
+        return action;
+      }
+      const found = await store.get(itemKey(id));
+      const other = found === null ? null : readRecord(found);
+      if (found === null || !other) throw new FleetError('ER0220', `the record of action ${id} is gone from the store`);
+      if (found === text) {
+        keep({ n: item.n, text, action }, on.written);
+        return action;
+      }
+      keep({ n: item.n, text: found, action: other }, on.found);
+      if (isEnded(other)) return other;
+    }
+  }
+
+  async function find(id: ActionId): Promise<Action | null> {
+    const known = items.get(id)?.action;
+    if (known) return known;
+    const text = await store.get(itemKey(id));
+    return text === null ? null : readRecord(text);
+  }
+
+  return {
+    refresh,
+    arm,
+    update,
+    get: (id) => items.get(id)?.action,
+    find,
+    async reread(id) {
+      const item = items.get(id);
+      if (item) await reload(item);
+      const text = await store.get(itemKey(id));
+      return text === null ? null : readRecord(text);
+    },
+    async idle() {
+      while (writing.size > 0) await Promise.allSettled(writing.values());
+    },
+    byToken: (token) => {
+      const id = byToken.get(token);
+      return id === undefined ? undefined : items.get(id)?.action;
+    },
+    lane: (key) => lanes.get(key) ?? [],
+    all: () => [...lanes.values()].flat(),
+    async tidy() {
+      const live = new Set([...items.values()].map((item) => item.n));
+      let next = head;
+      while (next < seen && !live.has(next + 1) && !holes.has(next + 1)) next++;
+      if (next === head) return;
+      head = next;
+      await store.set(HEAD, String(next));
+    },
+  };
+}
+
+/** What is armed twice has one id; the trigger does not count. */
+function idOf(step: Step, settings: ArmSettings): ActionId {
+  const key = settings.key ?? (settings.before ? settings.before.id : '');
+  return asActionId(
+    createHash('sha256')
+      .update(`${step.lane}\n${doText(step.do)}\n${key}`)
+      .digest('hex')
+      .slice(0, 24),
+  );
+}

@@ -1,0 +1,67 @@
+import type { AnyServiceKind, Neighbours, ServiceInput } from './contracts.ts';
+import { type EntityKey, isName, parseIp } from './domain/identity.ts';
+import type { InstanceRung } from './domain/instance.ts';
+import type { Ladder } from './domain/inventory.ts';
+import { ROLES, type Service, type ServiceRung } from './domain/service.ts';
+import type { View } from './domain/view.ts';
+import { FleetError } from './errors.ts';
+
+/** The configured services and their kinds. */
+export interface Roster {
+  readonly services: readonly Service[];
+  readonly kinds: ReadonlyMap<string, { readonly host: InstanceRung; readonly rungs: readonly ServiceRung[] }>;
+  /** The rungs of a service by its name. */
+  ladderOf(service: string): readonly ServiceRung[] | undefined;
+  /** The kinds' ladders, whose needs look at other entities through `view`. */
+  laddersAmong(view: (key: EntityKey) => View | undefined): ReadonlyMap<string, Ladder>;
+}
+
+export function createRoster(kinds: readonly AnyServiceKind[], inputs: readonly ServiceInput[]): Roster {
+  const byMode = new Map(kinds.map((kind) => [kind.mode, kind]));
+  const services = inputs.map((input) => readService(input, byMode));
+  const byName = new Map(services.map((service) => [service.name, service]));
+  if (byName.size < services.length) {
+    const twice = services.find((service, i) => services.findIndex((other) => other.name === service.name) < i);
+    throw new FleetError('ER0230', `two services are called ${twice?.name ?? ''}; names are unique`);
+  }
+  return {
+    services,
+    kinds: new Map(kinds.map(({ mode, host, ladder }) => [mode, { host, rungs: ladder }])),
+    ladderOf: (name) => byMode.get(byName.get(name)?.mode ?? '')?.ladder,
+    laddersAmong(view) {
+      const among: Neighbours = { view, services: () => services };
+      return new Map(kinds.map((kind) => [kind.mode, ladderOf(kind, among)]));
+    },
+  };
+}
+
+const ladderOf = ({ ladder, needs }: AnyServiceKind, among: Neighbours): Ladder => ({
+  rungs: ladder,
+  ...(needs ? { needs: (service: Service, rung: ServiceRung) => needs[rung]?.(service as Service<never>, among) ?? [] } : {}),
+});
+
+function readService(input: ServiceInput, kinds: ReadonlyMap<string, AnyServiceKind>): Service {
+  const where = `service ${JSON.stringify(input.name)}`;
+  if (!isName(input.name))
+    throw new FleetError('ER0230', `${where}: a name is 1 to 63 letters, digits, dots, dashes or underscores`);
+  const ip = parseIp(input.ip);
+  if (!ip) throw new FleetError('ER0230', `${where}: ip is ${JSON.stringify(input.ip)}; allowed is an IPv4 or IPv6 address`);
+  const kind = kinds.get(input.mode);
+  if (!kind)
+    throw new FleetError(
+      'ER0230',
+      `${where}: mode is ${JSON.stringify(input.mode)}; known are ${[...kinds.keys()].join(', ') || 'none'}`,
+    );
+  if (!ROLES.includes(input.status))
+    throw new FleetError('ER0230', `${where}: status is ${JSON.stringify(input.status)}; allowed are ${ROLES.join(', ')}`);
+  if (input.cluster !== undefined && !isName(input.cluster))
+    throw new FleetError('ER0230', `${where}: cluster ${JSON.stringify(input.cluster)} is no name`);
+  return {
+    name: input.name,
+    ip,
+    mode: input.mode,
+    status: input.status,
+    settings: kind.settings(input.settings),
+    ...(input.cluster === undefined ? {} : { cluster: input.cluster }),
+  };
+}
