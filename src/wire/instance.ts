@@ -1,4 +1,4 @@
-import type { Code, KnownCode } from '../domain/codes.ts';
+import type { Code } from '../domain/codes.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import { type Instant, nameOf, parseIp, wantedOf } from '../domain/identity.ts';
 import { INSTANCE_RUNGS, type InstanceFacts, type InstanceRung, type InstanceState, type SshAnswer } from '../domain/instance.ts';
@@ -9,12 +9,15 @@ import type { InstanceWord } from './words.ts';
 
 type Silence = Exclude<SshAnswer, 'up'>;
 
+const isSilence = (answer: string): answer is Silence => answer !== 'up' && Object.hasOwn(SSH_CODES, answer);
+
+/** How ssh does not answer, by the code that says so. */
 const SILENCES: ReadonlyMap<Code, Silence> = new Map(
-  (Object.entries(SSH_CODES) as [Silence, KnownCode][]).map(([answer, code]) => [code, answer]),
+  Object.entries(SSH_CODES).flatMap(([answer, code]) => (isSilence(answer) ? [[code, answer] as const] : [])),
 );
 
 /** How the reason of a pending row begins where the provider says running and ssh does not answer. */
-const SILENT = new RegExp(`^(pending|unreachable): (${Object.keys(SSH_CODES).join('|')})(?:; |$)`);
+const SILENT = new RegExp(`^(pending|unreachable): (${[...SILENCES.values()].join('|')})(?:; |$)`);
 
 /** A row says that the binaries are there, not which. */
 const SOME_BINARIES = 'as told';

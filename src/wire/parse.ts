@@ -47,7 +47,8 @@ function notUtf8(bytes: Uint8Array, text: string): FleetError {
     at = next;
   }
   const found = `the byte 0x${(bytes[offset] ?? 0).toString(16).padStart(2, '0')}`;
-  return malformed({ what: 'document', where: placeOf(withoutMark(text), at), found, allowed: 'text in UTF-8' });
+  const valid = withoutMark(text.slice(0, at));
+  return malformed({ what: 'document', where: placeOf(valid, valid.length), found, allowed: 'text in UTF-8' });
 }
 
 const withoutMark = (text: string): string => (text.startsWith('\uFEFF') ? text.slice(1) : text);
