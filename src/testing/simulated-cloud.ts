@@ -14,6 +14,7 @@ import {
   wantedOf,
 } from '../domain/identity.ts';
 import type { InstanceFacts, InstanceRung, InstanceVerb, SshAnswer } from '../domain/instance.ts';
+import { SSH_CODES } from '../domain/ssh.ts';
 import { FleetError } from '../errors.ts';
 import type { Random } from './random.ts';
 import type { Agenda } from './simulated-agenda.ts';
@@ -55,14 +56,6 @@ const LEGAL: Readonly<Record<Exclude<InstanceVerb, 'launch'>, Readonly<Record<'a
   reboot: { applies: ['running'], holds: [] },
   terminate: { applies: ['pending', 'running', 'stopping', 'stopped'], holds: ['shutting-down', 'terminated'] },
   bootstrap: { applies: ['running'], holds: [] },
-};
-
-const PROBLEM_OF_SSH: Readonly<Record<Exclude<SshAnswer, 'up'>, KnownCode>> = {
-  refused: 'ER0240',
-  timeout: 'ER0241',
-  silent: 'ER0242',
-  'auth-failed': 'ER0243',
-  'host-key-changed': 'ER0244',
 };
 
 /** The version marker that bootstrapped machines carry. */
@@ -188,7 +181,7 @@ export function createCloud(
 
   function bootstrap(subject: Subject, machine: Machine, upTo: InstanceRung): 'applied' | 'held' | Problem {
     const ssh = sshOf(machine);
-    if (ssh !== 'up') return refusal(subject, PROBLEM_OF_SSH[ssh], `${machine.id} cannot be bootstrapped`);
+    if (ssh !== 'up') return refusal(subject, SSH_CODES[ssh], `${machine.id} cannot be bootstrapped`);
     if (holdsRung(machine, upTo) || machine.bootstrapTo === upTo) return 'held';
     lifecycle.bootstrap(machine, upTo);
     return 'applied';

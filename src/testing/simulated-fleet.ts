@@ -75,14 +75,13 @@ export interface SimulatedFleet {
  *
  * @example
  * ```ts
- * let now = 0;
- * const simulated = simulatedFleet({ now: () => asInstant(now), ...SEED_FLEET, faults: { callLost: 0.1 } });
- * const fleet = createFleet({
- *   drivers: { instances: [simulated.instances], services: [simulated.services] },
- *   now: () => now, …
- * });
+ * let ms = 0;
+ * const now = () => asInstant(ms);
+ * const simulated = simulatedFleet({ now, ...SEED_FLEET, faults: { callLost: 0.1 } });
+ * const drivers = { instances: [simulated.instances], services: [simulated.services] };
+ * const fleet = createFleet({ drivers, now, … });
  * simulated.world.power('10.0.0.102', 'off');
- * now += 10_000;
+ * ms += 10_000;
  * await fleet.beat();
  * ```
  */
