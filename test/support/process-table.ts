@@ -3,8 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** The ticks at which a process started, which with its pid names it for good; null where there is none, or no /proc. */
 export const startedAt = (pid: number): string | null => stat(pid)?.startedAt ?? null;
 
-/** False too where it cannot be known: what cannot be identified is never killed. */
-export const isSameProcess = (pid: number, start: string): boolean => start !== '' && startedAt(pid) === start;
+export const isSameProcess = (pid: number, start: string): boolean => startedAt(pid) === start;
 
 /**
  * Sends a signal to a process and all that descends from it. Its group would not do: sshd gives every connection, and every

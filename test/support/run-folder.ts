@@ -70,7 +70,8 @@ function pidLines(folder: string): readonly PidLine[] {
 function readPid(path: string): PidLine | null {
   try {
     const [pid, start] = readFileSync(path, 'utf8').split(' ');
-    return pid === undefined || start === undefined ? null : { pid: Number(pid), startedAt: start };
+    // Without /proc there is no start time: such a process is not ours to judge.
+    return pid === undefined || !start ? null : { pid: Number(pid), startedAt: start };
   } catch {
     return null;
   }

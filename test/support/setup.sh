@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs the servers that the tests use, where they are missing. Debian and its relatives; sudo where it is needed.
+set -euo pipefail
+
+missing=()
+command -v memcached >/dev/null || missing+=(memcached)
+[ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+
+if [ ${#missing[@]} -eq 0 ]; then
+  echo 'All servers that the tests use are installed.'
+  exit
+fi
+if ! command -v apt-get >/dev/null; then
+  echo "There is no apt-get here; please install: ${missing[*]}" >&2
+  exit 1
+fi
+
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+"${as_root[@]}" apt-get update -qq
+# The tests start servers of their own: none is wanted as a service of this machine, so nothing may be started on installation.
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${missing[@]}"
