@@ -1,0 +1,169 @@
+import * as v from 'valibot';
+import { type Ip, parseIp } from '../../domain/identity.ts';
+import type { Path } from '../../wire/refusal.ts';
+import { parseDuration } from '../duration.ts';
+import { allowedWords } from '../nearest.ts';
+import { BUILT_IN_MODES, SIMULATED_MODES } from './kinds.ts';
+import { configurationError, found, type Mistake, type Origin } from './mistake.ts';
+import { type Configured, type ConfiguredCloud, configurationSchema } from './schema.ts';
+import { wildnessOf } from './tame.ts';
+
+/** A configuration that holds together. */
+export interface Configuration extends Configured {
+  readonly origin: Origin;
+  readonly cloud: { readonly name: string; readonly is: ConfiguredCloud };
+  readonly beatEveryMs: number;
+}
+
+/**
+ * Checks what a configuration file says, field by field and then each against the others.
+ *
+ * @throws FleetError ER0230 with the file, the path in it, what was found there and what is allowed
+ */
+export function check(raw: unknown, origin: Origin): Configuration {
+  const wild = wildnessOf(raw);
+  if (wild) throw configurationError(origin, wild);
+  const { issues, output } = v.safeParse(configurationSchema, raw, { abortEarly: true });
+  if (issues) throw configurationError(origin, mistakeOf(issues[0]));
+  const [active, ...others] = Object.entries(output.clouds).filter(([, cloud]) => cloud.active);
+  if (!active || others.length > 0) throw configurationError(origin, notOneActive(output));
+  const cloud = { name: active[0], is: active[1] };
+  for (const mistakeIn of CONTRADICTIONS) {
+    const mistake = mistakeIn(output, cloud);
+    if (mistake) throw configurationError(origin, mistake);
+  }
+  return { ...output, origin, cloud, beatEveryMs: parseDuration(output.beatEvery) ?? 0 };
+}
+
+function mistakeOf(issue: v.BaseIssue<unknown>): Mistake {
+  const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
+  const isUnknownField = issue.type === 'strict_object' && issue.expected === 'never';
+  return {
+    path: isUnknownField ? path.slice(0, -1) : path,
+    found: isUnknownField ? `the unknown field ${found([], issue.input)}` : found(path, issue.input),
+    allowed: issue.message,
+  };
+}
+
+function notOneActive({ clouds }: Configured): Mistake {
+  const active = Object.entries(clouds).filter(([, cloud]) => cloud.active);
+  const names = active.map(([name]) => name).join(' and ');
+  return {
+    path: ['clouds'],
+    found: names ? `${names} active` : 'no active cloud',
+    allowed: 'exactly one cloud with "active": true',
+  };
+}
+
+type ActiveCloud = Configuration['cloud'];
+type Contradiction = (configured: Configured, active: ActiveCloud) => Mistake | null;
+
+/** The first item whose value an earlier one has already. */
+function repeated<Item>(items: readonly Item[], wordOf: (item: Item) => string | null): number {
+  const seen = new Set<string>();
+  return items.findIndex((item) => {
+    const value = wordOf(item);
+    return value !== null && seen.size === seen.add(value).size;
+  });
+}
+
+const twice = (path: Path, value: unknown, allowed: string): Mistake => ({
+  path,
+  found: `${found(path, value)} again`,
+  allowed,
+});
+
+const instancesOf = (cloud: ConfiguredCloud) => ('instances' in cloud ? cloud.instances : []);
+
+const canonical = (ip: string | null): Ip | null => (ip === null ? null : parseIp(ip));
+
+const instancesAreDistinct: Contradiction = ({ clouds }) => {
+  for (const [name, cloud] of Object.entries(clouds)) {
+    const instances: readonly { readonly id?: string; readonly ip: string | null }[] = instancesOf(cloud);
+    const ip = repeated(instances, (instance) => canonical(instance.ip));
+    if (ip >= 0) return twice(['clouds', name, 'instances', ip, 'ip'], instances[ip]?.ip, 'each ip once');
+    const id = repeated(instances, (instance) => instance.id ?? `local-${canonical(instance.ip)}`);
+    if (id >= 0) return twice(['clouds', name, 'instances', id, 'id'], instances[id]?.id, 'each id once');
+  }
+  return null;
+};
+
+const servicesAreDistinct: Contradiction = ({ services }) => {
+  const index = repeated(services, (service) => service.name);
+  return index < 0 ? null : twice(['services', index, 'name'], services[index]?.name, 'each name once');
+};
+
+const modesAreKnown: Contradiction = ({ services, kinds }, { is: { driver } }) => {
+  const own = kinds.map((kind) => kind.mode);
+  const known = driver === 'simulated' ? SIMULATED_MODES : [...new Set([...own, ...BUILT_IN_MODES])];
+  const index = services.findIndex(({ mode }) => !known.includes(mode));
+  const mode = services[index]?.mode;
+  if (mode === undefined) return null;
+  const path = ['services', index, 'mode'];
+  return { path, found: found(path, mode), allowed: `${allowedWords(mode, known)}; others with kinds in a JavaScript file` };
+};
+
+const clustersExist: Contradiction = ({ services, clusters }) => {
+  if (!clusters) return null;
+  const index = services.findIndex(({ cluster }) => cluster !== undefined && !clusters.includes(cluster));
+  const cluster = services[index]?.cluster;
+  if (cluster === undefined) return null;
+  const path = ['services', index, 'cluster'];
+  return {
+    path,
+    found: found(path, cluster),
+    allowed: `one of clusters: ${allowedWords(cluster, clusters) || 'none is listed'}`,
+  };
+};
+
+/** A cloud that cannot launch has the instances that it lists and will never have others. */
+const hostsExist: Contradiction = ({ services }, { name, is: cloud }) => {
+  if (cloud.driver !== 'local') return null;
+  const ips = instancesOf(cloud).flatMap(({ ip }) => canonical(ip) ?? []);
+  const index = services.findIndex(({ ip }) => !ips.some((known) => known === canonical(ip)));
+  const service = services[index];
+  if (!service) return null;
+  const path = ['services', index, 'ip'];
+  const shownIps = ips.slice(0, 20).join(', ') || 'it has none';
+  return { path, found: found(path, service.ip), allowed: `the ip of an instance of the cloud ${name}: ${shownIps}` };
+};
+
+const localCloudsHaveSsh: Contradiction = ({ ssh }, { is: { driver } }) =>
+  driver === 'local' && !ssh
+    ? {
+        path: ['ssh'],
+        found: 'nothing',
+        allowed: 'how the instances of a local cloud are reached: username, identityFile and so on',
+      }
+    : null;
+
+const hostKeysCanBeKnown: Contradiction = ({ ssh }) => {
+  if (!ssh || ssh.knownHosts !== undefined || ssh.fingerprints !== undefined || ssh.trustOnFirstUse !== undefined) return null;
+  const allowed = 'knownHosts, fingerprints or trustOnFirstUse: accepting any host key is not possible';
+  return { path: ['ssh'], found: 'no way to know a host by its key', allowed };
+};
+
+const bootstrapHasShell: Contradiction = ({ bootstrap, ssh }) =>
+  (bootstrap.binaries || bootstrap.agent) && !ssh
+    ? { path: ['bootstrap'], found: 'a bootstrap without ssh', allowed: 'with the section ssh: it is run on the instances' }
+    : null;
+
+export const isMemory = (store: Configured['store']): boolean => 'driver' in store && store.driver === 'memory';
+
+/** Each process would have a simulated world of its own behind the one store. */
+const simulatedIsAlone: Contradiction = ({ store }, { is: { driver } }) =>
+  driver === 'simulated' && !isMemory(store)
+    ? { path: ['store'], found: 'a shared store', allowed: 'memory with a simulated cloud, which ends with its process' }
+    : null;
+
+const CONTRADICTIONS: readonly Contradiction[] = [
+  instancesAreDistinct,
+  servicesAreDistinct,
+  modesAreKnown,
+  clustersExist,
+  hostsExist,
+  localCloudsHaveSsh,
+  hostKeysCanBeKnown,
+  bootstrapHasShell,
+  simulatedIsAlone,
+];

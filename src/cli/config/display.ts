@@ -1,0 +1,32 @@
+import { isObject } from '../../wire/json.ts';
+import { isSecret } from '../../wire/secrets.ts';
+import type { Configuration } from './check.ts';
+import { isAdapter } from './tame.ts';
+
+const MASK = '***';
+
+/** The configuration as it is in force, defaults filled in, secrets masked. */
+export function display({ origin, cloud, beatEveryMs, kinds, ...configured }: Configuration): unknown {
+  return {
+    file: origin.file,
+    ...(masked(configured) as object),
+    ...(kinds.length > 0 && { kinds: kinds.map(({ mode, host, ladder }) => ({ mode, host, ladder })) }),
+  };
+}
+
+function masked(value: unknown): unknown {
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return value.map(masked);
+  if (!isObject(value)) return value;
+  if (isAdapter(value)) return 'an object of the configuration file';
+  return Object.fromEntries(
+    Object.entries(value).map(([field, inner]) => [field, isSecretText(field, inner) ? MASK : masked(inner)]),
+  );
+}
+
+/** Objects and lists are looked into instead: what stands under `clouds` is no secret as a whole. */
+const isSecretText = (field: string, value: unknown): boolean =>
+  !NO_SECRETS.has(field) && typeof value !== 'object' && isSecret(field, value);
+
+/** Who logs in, and the variable that holds a secret, are told: whoever reads this may need to mend them. */
+const NO_SECRETS: ReadonlySet<string> = new Set(['username', 'env']);

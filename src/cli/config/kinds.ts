@@ -1,0 +1,39 @@
+import { type AnyServiceKind, defineServiceKind } from '../../contracts.ts';
+import { FleetError } from '../../errors.ts';
+import { load } from '../load.ts';
+
+type KindLoader = () => Promise<AnyServiceKind>;
+
+/** The kinds of services that come with fleetbeat, by mode; each is loaded where a service is of it. */
+const BUILT_IN: ReadonlyMap<string, KindLoader> = new Map([
+  ['memcache', async () => (await load(() => import('../../../adapters/services/memcache.ts'), 'services/memcache')).memcache()],
+]);
+
+export const BUILT_IN_MODES: readonly string[] = [...BUILT_IN.keys()];
+
+/** The modes of the simulated kinds; those of `fleetbeat/testing`, told here so that checking a configuration loads none of it. */
+export const SIMULATED_MODES: readonly string[] = ['mariadb', 'mysql', 'memcache', 'mysql-proxy', 'haproxy', 'keepalived'];
+
+/** The kinds of these modes: the given ones first, then those that come with fleetbeat. */
+export async function kindsOf(modes: Iterable<string>, given: readonly AnyServiceKind[]): Promise<readonly AnyServiceKind[]> {
+  const own = new Set(given.map((kind) => kind.mode));
+  const loaders = [...new Set(modes)].filter((mode) => !own.has(mode)).flatMap((mode) => BUILT_IN.get(mode) ?? []);
+  return [...given, ...(await Promise.all(loaders.map((loadKind) => loadKind())))];
+}
+
+/** What a fleet has to know of the simulated kinds: their ladders. The simulation probes and performs by itself. */
+export async function simulatedKinds(): Promise<readonly AnyServiceKind[]> {
+  const { DEFAULT_KINDS } = await import('../../testing/index.ts');
+  return Object.entries(DEFAULT_KINDS).map(([mode, { host, ladder }]) =>
+    defineServiceKind<unknown>({
+      mode,
+      host,
+      ladder,
+      settings: (raw) => raw,
+      probe: async ({ name }) => {
+        throw new FleetError('ER0229', `${name} is simulated: there is nothing to probe over a shell`);
+      },
+      steps: {},
+    }),
+  );
+}

@@ -1,0 +1,200 @@
+import * as v from 'valibot';
+import type { AnyServiceKind, Driver, Store } from '../../contracts.ts';
+import { INSTANCE_RUNGS, type InstanceFacts } from '../../domain/instance.ts';
+import { DEFAULT_POLICY, type Policy } from '../../domain/policy.ts';
+import { ROLES } from '../../domain/service.ts';
+import { isObject } from '../../wire/json.ts';
+import * as f from './fields.ts';
+import { isAdapter } from './tame.ts';
+
+const { described, exactly, list, optional, section, text } = f;
+
+const active = described(
+  'Exactly one cloud is active: only that one is read and acted on, and new instances are launched there.',
+  optional(f.flag, false),
+);
+
+const localCloud = exactly({
+  driver: v.literal('local'),
+  active,
+  instances: described(
+    'Machines that exist by configuration.',
+    list(
+      section({
+        id: described('Default: local-<ip>.', optional(f.providerId)),
+        ip: f.ip,
+        status: described('Its first word is the power, or exit 0 for running and 3 for stopped.', optional(f.argv)),
+        start: described('Starts it; without it, start is refused.', optional(f.argv)),
+        stop: described('Stops it; without it, stop is refused.', optional(f.argv)),
+      }),
+    ),
+  ),
+  deadlineMs: described('How long one of these commands may take.', optional(f.wholeNumber(1, 3_600_000), 5000)),
+});
+
+const MACHINE_POWERS = ['pending', 'running', 'stopping', 'stopped', 'shutting-down', 'terminated'] as const;
+
+const simulatedCloud = exactly({
+  driver: described(
+    'Everything happens in this process, and ends with it: to try fleetbeat without servers.',
+    v.literal('simulated'),
+  ),
+  active,
+  instances: list(
+    section({
+      id: f.providerId,
+      ip: v.nullable(f.ip),
+      state: f.word(MACHINE_POWERS),
+      rung: described('What is already there.', optional(f.word(INSTANCE_RUNGS))),
+    }),
+  ),
+  seed: described('Decides every delay and fault.', optional(f.wholeNumber(0, 2 ** 32 - 1), 1)),
+  speed: described('How many times faster than a real cloud it is.', optional(f.number(0.1, 1000), 10)),
+  faults: described('How often anything that can go wrong does.', optional(f.number(0, 1), 0)),
+});
+
+const isDriver = (value: unknown): value is Driver<InstanceFacts> =>
+  isObject(value) && typeof value.observe === 'function' && typeof value.perform === 'function';
+
+/** A driver that a JavaScript configuration has made itself. */
+const givenCloud = exactly({
+  driver: v.custom<Driver<InstanceFacts>>(isDriver, 'local, simulated, or in a JavaScript file a driver'),
+  active,
+});
+
+const namedCloud = v.variant('driver', [localCloud, simulatedCloud], ({ path }) =>
+  path?.at(-1)?.key === 'driver'
+    ? 'local, simulated, or in a JavaScript file a driver'
+    : 'an object with a driver: local or simulated',
+);
+
+const hasDriverObject = (value: unknown): boolean => isObject(value) && isObject(value.driver);
+
+const cloud = v.lazy((input) => (hasDriverObject(input) ? givenCloud : namedCloud));
+
+const service = section({
+  name: f.name,
+  ip: described('The instance that it runs on.', f.ip),
+  mode: described('Its kind; fleetbeat config rules lists the known ones.', f.name),
+  status: described('Its role.', f.word(ROLES)),
+  cluster: optional(f.name),
+  settings: described('Read by its kind.', optional(v.unknown())),
+});
+
+const isStore = (value: unknown): value is Store =>
+  isObject(value) && ['get', 'set', 'add', 'swap', 'delete', 'increment'].every((method) => typeof value[method] === 'function');
+
+const memcachedStore = exactly({
+  driver: described('Shared by all processes that name it.', v.literal('memcached')),
+  servers: described('The one server.', f.address),
+  prefix: described(
+    'Stands before every key.',
+    optional(
+      text('at most 100 printable ASCII characters', (found) => /^[\x21-\x7e]{1,100}$/.test(found)),
+      'fleetbeat:',
+    ),
+  ),
+  deadlineMs: described('How long one operation may take.', optional(f.wholeNumber(1, 60_000), 1000)),
+  itemBytes: described("The server's own limit of an item.", optional(f.wholeNumber(10_240, 1024 ** 3), 1024 ** 2)),
+});
+
+const memoryStore = exactly({ driver: described('Ends with the process.', v.literal('memory')) });
+
+const namedStore = v.variant('driver', [memoryStore, memcachedStore], ({ path }) =>
+  path?.at(-1)?.key === 'driver'
+    ? 'memory, memcached, or in a JavaScript file a store'
+    : 'an object with a driver: memory or memcached',
+);
+
+const givenStore = v.custom<Store>(isStore, 'a store: get, set, add, swap, delete, increment');
+
+const store = v.lazy((input) => (isObject(input) && isAdapter(input) ? givenStore : namedStore));
+
+const SECRET = 'an object {"env": "NAME"}: the name of the variable of the environment that holds it';
+const secret = v.pipe(
+  v.custom<Readonly<Record<string, unknown>>>(isObject, SECRET),
+  exactly({ env: text('the name of a variable of the environment', (found) => /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(found)) }),
+);
+
+const fingerprint = text('a fingerprint as ssh-keygen -l writes it: SHA256:…', (found) =>
+  /^SHA256:[A-Za-z0-9+/]{43}$/.test(found),
+);
+const port = f.wholeNumber(1, 65_535);
+const byIp = <const Value extends v.GenericSchema>(value: Value) => f.byName(f.ip, value);
+
+const eitherOr = <const One extends v.GenericSchema, const Other extends v.GenericSchema>(
+  isOne: (value: unknown) => boolean,
+  one: One,
+  other: Other,
+) => v.lazy<One | Other>((input) => (isOne(input) ? one : other));
+
+const ssh = section({
+  username: f.name,
+  identityFile: described('The private key. Relative paths start at the configuration file.', f.path),
+  passphrase: described('Of the private key, never itself in this file.', optional(secret)),
+  knownHosts: described('Keys of hosts, as OpenSSH keeps them.', optional(f.path)),
+  fingerprints: described(
+    'By ip; they go before the known hosts.',
+    optional(byIp(eitherOr(Array.isArray, list(fingerprint), fingerprint))),
+  ),
+  trustOnFirstUse: described('A file to record the first key of an unknown host in; from then on it is known.', optional(f.path)),
+  port: described('One for all hosts, or by ip.', optional(eitherOr(isObject, byIp(port), port), 22)),
+  connectMs: described('How long TCP may take to connect.', optional(f.wholeNumber(1, 600_000), 3000)),
+  silentMs: described('How long a connected host may be silent.', optional(f.wholeNumber(1, 600_000), 5000)),
+  parallel: described('Handshakes at once.', optional(f.wholeNumber(1, 1000), 16)),
+  channels: described('Commands at once on one host.', optional(f.wholeNumber(1, 1000), 8)),
+});
+
+const isKind = (value: unknown): value is AnyServiceKind =>
+  isObject(value) &&
+  typeof value.mode === 'string' &&
+  Array.isArray(value.ladder) &&
+  typeof value.settings === 'function' &&
+  typeof value.probe === 'function' &&
+  isObject(value.steps);
+
+const policyNumber = (byDefault: number) => optional(f.wholeNumber(0, 2 ** 31 - 1), byDefault);
+
+const policyFields = Object.fromEntries(
+  Object.entries(DEFAULT_POLICY).map(([field, byDefault]) => [field, policyNumber(byDefault)]),
+) as Readonly<Record<keyof Policy, ReturnType<typeof policyNumber>>>;
+
+const MARKER = text('the absolute path of a file', (found) => /^\/[^\0]*[^/\0]$/.test(found));
+const VERSION = text('1 to 100 printable characters without blanks', (found) => /^[!-~]{1,100}$/.test(found));
+
+const bootstrapStep = section({
+  argv: described('What is run on the instance to bring the rung about.', f.argv),
+  marker: described('A file of the instance that says it holds.', MARKER),
+  version: described('What the marker has to say; another version makes instances climb again.', optional(VERSION, '1')),
+  deadlineMs: described('How long argv may take.', optional(f.wholeNumber(1, 24 * 3_600_000), 600_000)),
+});
+
+/** All that a configuration may say. */
+export const configurationSchema = section({
+  clouds: described('The clouds by name.', f.byName(f.name, cloud)),
+  services: described('The services of the fleet.', optional(list(service), [])),
+  clusters: described('The clusters that services may name; any, where this is missing.', optional(list(f.name))),
+  kinds: described(
+    'In a JavaScript file: kinds of services of your own, made by defineServiceKind().',
+    optional(list(v.custom<AnyServiceKind>(isKind, 'what defineServiceKind() returns, in a JavaScript file')), []),
+  ),
+  store: described('Where what waits is kept.', optional(store, { driver: 'memory' })),
+  ssh: described('How instances are reached. Their host keys are always verified.', optional(ssh)),
+  bootstrap: described(
+    'How rungs 4 and 5 are brought about, and told.',
+    optional(
+      section({
+        binaries: described('Rung 4, bootstrapped.', optional(bootstrapStep)),
+        agent: described('Rung 5, managed.', optional(bootstrapStep)),
+      }),
+      {},
+    ),
+  ),
+  policy: described("The library's numbers, milliseconds where their name ends in Ms.", optional(section(policyFields), {})),
+  beatEvery: described('How often a command beats until its outcome.', optional(f.duration, '2s')),
+});
+
+/** A configuration whose fields are all as they have to be. */
+export type Configured = v.InferOutput<typeof configurationSchema>;
+export type ConfiguredCloud = Configured['clouds'][string];
+export type ConfiguredSsh = NonNullable<Configured['ssh']>;

@@ -1,0 +1,56 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { Shell } from '../../contracts.ts';
+import { parseIp } from '../../domain/identity.ts';
+import { load } from '../load.ts';
+import { configurationError, type Origin } from './mistake.ts';
+import type { ConfiguredSsh } from './schema.ts';
+
+/** The shell of a configuration, with the files that it names read. */
+export async function shellOf(configured: ConfiguredSsh, origin: Origin, env: NodeJS.ProcessEnv): Promise<Shell> {
+  const { identityFile, passphrase, knownHosts, trustOnFirstUse, port, fingerprints, ...numbers } = configured;
+  const pathOf = (path: string) => resolve(dirname(origin.file), path);
+  const record = trustOnFirstUse === undefined ? null : pathOf(trustOnFirstUse);
+  const [{ ssh }, privateKey, ...known] = await Promise.all([
+    load(() => import('../../../adapters/ssh.ts'), 'ssh'),
+    textOf(pathOf(identityFile), 'identityFile', origin),
+    knownHosts === undefined ? '' : textOf(pathOf(knownHosts), 'knownHosts', origin),
+    record === null ? '' : textOf(record, 'trustOnFirstUse', origin, 'may be missing'),
+  ]);
+  return ssh({
+    ...numbers,
+    privateKey,
+    ...(passphrase && { passphrase: secretOf(passphrase.env, origin, env) }),
+    knownHosts: known.join('\n'),
+    ...(fingerprints && { fingerprints: byCanonicalIp(fingerprints) }),
+    ...(record !== null && {
+      trustOnFirstUse: { record: (_, line) => appendFile(record, `${line.trimEnd()}\n`, { mode: 0o600 }) },
+    }),
+    port: typeof port === 'number' ? port : byCanonicalIp(port),
+  });
+}
+
+async function textOf(path: string, field: string, origin: Origin, missing?: 'may be missing'): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'no file';
+    if (missing && code === 'ENOENT') return '';
+    const found = `${JSON.stringify(path)} (${code})`;
+    throw configurationError(origin, { path: ['ssh', field], found, allowed: 'a file that can be read' }, error);
+  }
+}
+
+function secretOf(variable: string, origin: Origin, env: NodeJS.ProcessEnv): string {
+  const secret = env[variable];
+  if (secret !== undefined && secret !== '') return secret;
+  const found = `the variable ${variable}, which is not set`;
+  throw configurationError(origin, {
+    path: ['ssh', 'passphrase', 'env'],
+    found,
+    allowed: 'a variable of the environment that is set',
+  });
+}
+
+const byCanonicalIp = <Value>(record: Readonly<Record<string, Value>>): ReadonlyMap<string, Value> =>
+  new Map(Object.entries(record).map(([ip, value]) => [parseIp(ip) ?? ip, value]));

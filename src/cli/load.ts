@@ -1,0 +1,23 @@
+import { FleetError } from '../errors.ts';
+import { printable } from '../wire/refusal.ts';
+
+const MISSING = /Cannot find (?:package|module) '([^']+)'/;
+
+/** Imports an adapter; where the package that it stands on is not installed, says what would help. */
+export async function load<Module>(imported: () => Promise<Module>, adapter: string): Promise<Module> {
+  try {
+    return await imported();
+  } catch (error) {
+    const missing = missingPackage(error);
+    if (missing === null) throw error;
+    throw new FleetError('ER0231', `the adapter ${adapter} needs ${missing}, which is not installed: npm install ${missing}`, {
+      cause: error,
+    });
+  }
+}
+
+function missingPackage(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_MODULE_NOT_FOUND') return null;
+  const name = MISSING.exec(error.message)?.[1];
+  return name === undefined || name.startsWith('.') || name.startsWith('/') || name.startsWith('file:') ? null : printable(name);
+}

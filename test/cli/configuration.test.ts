@@ -1,0 +1,317 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { defineServiceKind, type Store } from 'fleetbeat';
+import { describe, expect, test } from 'vitest';
+import { check } from '../../src/cli/config/check.ts';
+import { display } from '../../src/cli/config/display.ts';
+import { findConfiguration } from '../../src/cli/config/find.ts';
+import { readConfiguration } from '../../src/cli/config/read.ts';
+import { ruleLines, rules } from '../../src/cli/config/rules.ts';
+import { isFleetError } from '../../src/errors.ts';
+
+const FILE = '/fleet/fleetbeat.config.json';
+const SECRET = 'hunter2-do-not-tell';
+
+const sound = () => ({
+  clouds: {
+    rack: {
+      driver: 'local',
+      active: true,
+      instances: [
+        { id: 'a', ip: '10.0.0.101' },
+        { ip: '10.0.0.102', status: ['vm', 'power'], start: ['vm', 'on'] },
+      ],
+    },
+  },
+  services: [
+    { name: 'nosql1', ip: '10.0.0.101', mode: 'memcache', status: 'master', cluster: 'shop' },
+    { name: 'nosql2', ip: '10.0.0.102', mode: 'memcache', status: 'slave', settings: { memoryMb: 64 } },
+  ],
+  clusters: ['shop'],
+  store: { driver: 'memcached', servers: '127.0.0.1:11211', prefix: 'shop:' },
+  ssh: {
+    username: 'admin',
+    identityFile: 'id_ed25519',
+    knownHosts: 'known_hosts',
+    passphrase: { env: 'SSH_PASSPHRASE' },
+    port: { '10.0.0.101': 2222 },
+  },
+  bootstrap: { binaries: { argv: ['apt-get', 'install', '-y', 'memcached'], marker: '/var/lib/fleetbeat/binaries' } },
+  policy: { attempts: 5 },
+  beatEvery: '500ms',
+});
+
+type Sound = ReturnType<typeof sound>;
+
+/** A sound configuration with one thing changed. */
+const but = (change: (configuration: Sound & Record<string, unknown>) => void): unknown => {
+  const changed = sound();
+  change(changed);
+  return changed;
+};
+
+function refusalOf(raw: unknown): string {
+  try {
+    check(raw, { file: FILE });
+  } catch (error) {
+    if (isFleetError(error) && error.code === 'ER0230') return error.message;
+    throw error;
+  }
+  return 'accepted';
+}
+
+const file = (name: string, text: string): string => {
+  const path = join(mkdtempSync(join(tmpdir(), 'fleetbeat-config-')), name);
+  writeFileSync(path, text);
+  return path;
+};
+
+describe('a configuration', () => {
+  test('that is sound gets its defaults and its one active cloud', () => {
+    const configuration = check(sound(), { file: FILE });
+    expect(configuration.cloud.name).toBe('rack');
+    expect(configuration.beatEveryMs).toBe(500);
+    expect(configuration.policy).toMatchObject({ attempts: 5, tolerance: 2 });
+    expect(configuration.ssh).toMatchObject({ connectMs: 3000, channels: 8 });
+  });
+
+  test.each<[string, (configuration: Sound & Record<string, unknown>) => void, string]>([
+    [
+      'no active cloud',
+      ({ clouds }) => (clouds.rack.active = false),
+      'clouds: found no active cloud, allowed: exactly one cloud',
+    ],
+    [
+      'two active clouds',
+      (configuration) => Object.assign(configuration.clouds, { other: { driver: 'local', active: true, instances: [] } }),
+      'clouds: found rack and other active, allowed: exactly one cloud',
+    ],
+    [
+      'an unknown mode',
+      ({ services }) => Object.assign(services[0] ?? {}, { mode: 'memcached' }),
+      'services[0].mode: found "memcached", allowed: memcache (perhaps memcache?)',
+    ],
+    [
+      'an unknown driver',
+      ({ clouds }) => (clouds.rack.driver = 'ec3'),
+      'clouds.rack.driver: found "ec3", allowed: local, simulated',
+    ],
+    [
+      'a cluster that is not listed',
+      ({ services }) => Object.assign(services[0] ?? {}, { cluster: 'shopp' }),
+      'services[0].cluster: found "shopp", allowed: one of clusters: shop (perhaps shop?)',
+    ],
+    [
+      'an ip that no instance has',
+      ({ services }) => Object.assign(services[1] ?? {}, { ip: '10.0.0.103' }),
+      'services[1].ip: found "10.0.0.103", allowed: the ip of an instance of the cloud rack: 10.0.0.101, 10.0.0.102',
+    ],
+    [
+      'the same name twice',
+      ({ services }) => Object.assign(services[1] ?? {}, { name: 'nosql1' }),
+      'services[1].name: found "nosql1" again, allowed: each name once',
+    ],
+    [
+      'the same ip twice',
+      ({ clouds }) => Object.assign(clouds.rack.instances[1] ?? {}, { ip: '10.0.0.101' }),
+      'clouds.rack.instances[1].ip: found "10.0.0.101" again, allowed: each ip once',
+    ],
+    [
+      'no address for an ip',
+      ({ services }) => Object.assign(services[0] ?? {}, { ip: '10.0.0.256' }),
+      'services[0].ip: found "10.0.0.256", allowed: an IPv4 or IPv6 address',
+    ],
+    [
+      'a name that a shell would obey',
+      ({ services }) => Object.assign(services[0] ?? {}, { name: 'a;reboot' }),
+      'services[0].name: found "a;reboot", allowed: a name',
+    ],
+    [
+      'an unknown field',
+      (configuration) => Object.assign(configuration, { servces: [] }),
+      'its root: found the unknown field "servces", allowed: clouds, services, clusters,',
+    ],
+    ['an unknown number', ({ policy }) => Object.assign(policy, { tolerence: 1 }), '(perhaps tolerance?)'],
+    [
+      'a duration without unit',
+      (configuration) => (configuration.beatEvery = '10'),
+      'beatEvery: found "10", allowed: a number and a unit',
+    ],
+    [
+      'no way to know host keys',
+      ({ ssh }) => Reflect.deleteProperty(ssh, 'knownHosts'),
+      'ssh: found no way to know a host by its key, allowed: knownHosts, fingerprints or trustOnFirstUse',
+    ],
+    [
+      'a local cloud without ssh',
+      (configuration) => Reflect.deleteProperty(configuration, 'ssh'),
+      'ssh: found nothing, allowed: how',
+    ],
+    ['a missing field', ({ ssh }) => Reflect.deleteProperty(ssh, 'username'), 'ssh.username: found nothing, allowed: a value'],
+    [
+      'a shell line for an argv',
+      ({ clouds }) => Object.assign(clouds.rack.instances[1] ?? {}, { start: 'vm on' }),
+      'clouds.rack.instances[1].start: found "vm on", allowed: a list of texts',
+    ],
+    [
+      'a simulated cloud behind a shared store',
+      (configuration) => Object.assign(configuration.clouds, { rack: { driver: 'simulated', active: true, instances: [] } }),
+      'store: found a shared store, allowed: memory with a simulated cloud',
+    ],
+  ])('with %s is refused with file, path, found and allowed', (_, change, expected) => {
+    const message = refusalOf(but(change));
+    expect(message).toContain(`Configuration error: ${FILE}: `);
+    expect(message).toContain(expected);
+  });
+
+  test('never shows a secret that stands where it must not', () => {
+    const plain = but(({ ssh }) => Object.assign(ssh, { passphrase: SECRET }));
+    expect(refusalOf(plain)).toContain('ssh.passphrase: found a text of 19 characters, allowed: an object {"env": "NAME"}');
+    const servers = but(({ store }) => (store.servers = `user:${SECRET}@127.0.0.1`));
+    expect(refusalOf(servers)).toContain('store.servers: found a text of');
+    const settings = but(({ services }) => Object.assign(services[1] ?? {}, { settings: { password: SECRET } }));
+    expect(JSON.stringify(display(check(settings, { file: FILE })))).not.toContain(SECRET);
+  });
+
+  test('may be given adapters of its own by a JavaScript file', () => {
+    const none = async () => null;
+    const store: Store = {
+      get: none,
+      set: async () => {},
+      add: async () => true,
+      swap: async () => true,
+      delete: async () => true,
+      increment: async () => 1,
+    };
+    const kind = defineServiceKind<unknown>({
+      mode: 'redis',
+      host: 'ssh-up',
+      ladder: ['installed', 'up'],
+      settings: (raw) => raw,
+      probe: async ({ name, ip }) => Promise.reject(new Error(`${name} at ${ip}`)),
+      steps: {},
+    });
+    const raw = but((configuration) => {
+      Object.assign(configuration, { store, kinds: [kind] });
+      Object.assign(configuration.services[0] ?? {}, { mode: 'redis' });
+    });
+    const configuration = check(raw, { file: FILE });
+    expect(configuration.store).toBe(store);
+    expect(configuration.kinds).toEqual([kind]);
+  });
+
+  const hostile = fc.oneof(
+    fc.anything({ withNullPrototype: true, withDate: true, withMap: true, withBigInt: true, withSparseArray: true, maxDepth: 4 }),
+    fc.constantFrom(
+      JSON.parse('{"__proto__":{"polluted":true}}'),
+      JSON.parse('{"constructor":{"prototype":{"polluted":true}}}'),
+      '\u001b[2J\u202e',
+      'x'.repeat(100_000),
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      [[[[[[]]]]]],
+    ),
+  );
+
+  /** Every place of a sound configuration. */
+  const places = (value: unknown): readonly (readonly string[])[] =>
+    typeof value === 'object' && value !== null
+      ? Object.entries(value).flatMap(([field, inner]) => [[field], ...places(inner).map((below) => [field, ...below])])
+      : [];
+
+  const replaced = (root: unknown, [field = '', ...below]: readonly string[], by: unknown): void => {
+    const at = root as Record<string, unknown>;
+    if (below.length > 0) replaced(at[field], below, by);
+    else Object.defineProperty(at, field, { value: by, enumerable: true, configurable: true, writable: true });
+  };
+
+  const damaged = fc
+    .tuple(fc.constantFrom(...places(sound())), hostile, fc.option(fc.string({ maxLength: 20 })))
+    .map(([place, by, extra]) => {
+      const raw = sound();
+      replaced(raw, place, by);
+      if (extra !== null) replaced(raw, [extra], SECRET);
+      return raw as unknown;
+    });
+
+  test('that is malformed or hostile is refused with file, path, found and allowed, 10,000 times', () => {
+    let refused = 0;
+    fc.assert(
+      fc.property(fc.oneof({ weight: 4, arbitrary: damaged }, { weight: 1, arbitrary: hostile }), (raw) => {
+        const message = refusalOf(raw);
+        expect(message).not.toContain(SECRET);
+        expect(message.length).toBeLessThan(2000);
+        expect(message).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+        if (message === 'accepted') return;
+        refused++;
+        expect(message).toMatch(/^Configuration error: \/fleet\/fleetbeat\.config\.json: .+: found .+, allowed: .+/);
+      }),
+      { numRuns: 10_000 },
+    );
+    expect(refused).toBeGreaterThan(8000);
+    expect(Object.keys(Object.prototype)).toEqual([]);
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  }, 15_000);
+
+  test('that contains itself is refused', () => {
+    const raw: Record<string, unknown> = sound();
+    raw.services = [raw];
+    expect(refusalOf(raw)).toContain('services[0]: found an object that contains itself');
+  });
+});
+
+describe('a configuration file', () => {
+  test('of YAML is refused with the line and the column of the mistake', async () => {
+    const path = file('fleetbeat.config.yaml', 'clouds:\n  rack:\n    driver: local\n    active: maybe\n');
+    await expect(readConfiguration(path)).rejects.toThrow(
+      'clouds.rack.active (line 4, column 13): found "maybe", allowed: true or false',
+    );
+    const broken = file('fleetbeat.config.yml', 'clouds:\n  rack: [\n');
+    await expect(readConfiguration(broken)).rejects.toThrow(/its root \(line 3, column 1\): found what is no YAML/);
+  });
+
+  test('of YAML that multiplies itself by aliases is refused', async () => {
+    const lines = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${`*${'abcdefg'[i]},`.repeat(9)}]`),
+    ];
+    await expect(readConfiguration(file('fleetbeat.config.yaml', lines.join('\n')))).rejects.toThrow(
+      'aliases that cannot be followed',
+    );
+  });
+
+  test('of JSON that does not parse is refused with its position', async () => {
+    const path = file('fleetbeat.config.json', '{\n  "clouds": {},,\n}');
+    await expect(readConfiguration(path)).rejects.toThrow('its root (line 2, column 16): found ","');
+  });
+
+  test('of JavaScript may export a function, and is refused when it throws', async () => {
+    const path = file('fleetbeat.config.mjs', `export default () => (${JSON.stringify(sound())});`);
+    expect((await readConfiguration(path)).cloud.name).toBe('rack');
+    const failing = file('fleetbeat.config.mjs', 'throw new Error("no vault");');
+    await expect(readConfiguration(failing)).rejects.toThrow('found a module that fails (no vault), allowed: a default export');
+  });
+
+  test('is found upward from a folder, and two in one folder are refused', () => {
+    const path = file('fleetbeat.config.json', '{}');
+    expect(findConfiguration(join(path, '..', 'deep', 'deeper'))).toBe(path);
+    const folder = join(path, '..');
+    writeFileSync(join(folder, 'fleetbeat.config.yaml'), '');
+    expect(() => findConfiguration(folder)).toThrow(
+      /found .*fleetbeat\.config\.json and .*fleetbeat\.config\.yaml, allowed: one of them/,
+    );
+    expect(() => findConfiguration('/nowhere/at/all')).toThrow('allowed: fleetbeat.config.js, fleetbeat.config.json');
+  });
+});
+
+test('the rules list every field with its type, its default and its meaning', () => {
+  const lines = ruleLines(rules());
+  const line = (path: string) => lines.find((each) => each.path === path);
+  expect(line('policy.tolerance')).toMatchObject({ byDefault: '2', type: 'number' });
+  expect(line('services[].status')).toMatchObject({ byDefault: 'required', type: 'master | slave | standalone | discard | na' });
+  expect(line('clouds.<name>.speed')).toMatchObject({ byDefault: '10' });
+  expect(line('ssh.passphrase.env')).toBeDefined();
+  expect(rules().properties?.store?.anyOf).toHaveLength(2);
+});
