@@ -174,5 +174,5 @@ function powerOf({ exit, stdout, stderr }: { readonly exit: number; readonly std
 
 function problemOf(subject: string, error: unknown, signal: AbortSignal): Problem {
   if (signal.aborted || !isFleetError(error)) throw error;
-  return { subject, code: error.code, message: error.message };
+  return { subject, code: error.code, message: error.detail };
 }

@@ -1,0 +1,156 @@
+import type { AnyServiceKind, Call, Permit, PermittedCall, ServiceStep, Shell } from '../contracts.ts';
+import { doText } from '../domain/command.ts';
+import { excerpt } from '../domain/excerpt.ts';
+import type { Problem } from '../domain/heartbeat.ts';
+import type { Instant } from '../domain/identity.ts';
+import { inParallel } from '../domain/in-parallel.ts';
+import type { Service, ServiceFacts, ServiceVerb } from '../domain/service.ts';
+import { FleetError, isFleetError, messageOf } from '../errors.ts';
+import type { ServiceDriver } from '../fleet.ts';
+import { deadline, withinDeadline } from './deadline.ts';
+import { doneSteps } from './done-steps.ts';
+
+export interface OverShellOptions {
+  /** Default `services`. */
+  readonly name?: string;
+  /** Default 10000. */
+  readonly everyMs?: number;
+  /** How long the probe of one service may take. Default 5000. */
+  readonly deadlineMs?: number;
+  /** How long the probes of one reading may take together; keep it under `policy.observeMs`. Default 8000. */
+  readonly totalMs?: number;
+  /** How long one step of a service may take. Default 300000. */
+  readonly stepMs?: number;
+  /** Services at once. Default 64. */
+  readonly parallel?: number;
+}
+
+/**
+ * The configured services, each probed and brought about as its kind says. The fleet binds them; until then nothing is known.
+ *
+ * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. Steps of one service run one
+ * after another, those of several at once. `restart` of a kind without one is its `stop` and then its `up`.
+ *
+ * @throws FleetError ER0230 where two kinds have one mode
+ * @example
+ * ```ts
+ * const kinds = [memcache()];
+ * createFleet({ kinds, drivers: { services: [overShell(kinds, shell)] }, … });
+ * ```
+ */
+export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, options: OverShellOptions = {}): ServiceDriver {
+  const { name = 'services', everyMs = 10_000, deadlineMs = 5000, totalMs = 8000, stepMs = 300_000, parallel = 64 } = options;
+  const byMode = new Map(kinds.map((kind) => [kind.mode, kind]));
+  if (byMode.size < kinds.length)
+    throw new FleetError('ER0230', `each kind has a mode of its own, found ${kinds.map(({ mode }) => mode).join(', ')}`);
+  let services: ReadonlyMap<string, Bound> | undefined;
+  const done = doneSteps();
+
+  const probe = async ({ service, kind }: Bound, readAt: Instant, whole: AbortSignal): Promise<ServiceFacts> => {
+    try {
+      const facts = await withinDeadline(deadlineMs, `the probe of ${service.name}`, whole, (signal) =>
+        kind.probe(service, shell, signal),
+      );
+      return { ...facts, name: service.name, readAt };
+    } catch (error) {
+      return { name: service.name, readAt, code: 'ER0200', holds: {}, reason: excerpt(error instanceof Error ? error.message : String(error)) };
+    }
+  };
+
+  const bringAbout = async ({ service, kind }: Bound, step: ServiceStep, permit: Permit, signal: AbortSignal): Promise<void> => {
+    const steps: readonly ServiceStep[] = step === 'restart' && !kind.steps.restart ? ['stop', 'up'] : [step];
+    for (const each of steps) {
+      const run = kind.steps[each];
+      if (!run)
+        throw new FleetError('ER0202', `a ${kind.mode} has no step '${each}'; it has ${Object.keys(kind.steps).join(', ')}`);
+      if (!permit.valid()) throw new FleetError('ER0217', `the permit ended before '${each}'`);
+      await withinDeadline(stepMs, `'${each}' of ${service.name}`, signal, (bounded) => run(service, shell, permit, bounded));
+    }
+  };
+
+  const performOne = async ({ do: what, step }: Call, permit: Permit, signal: AbortSignal): Promise<Problem | null> => {
+    if (what.level !== 'services')
+      return { subject: name, code: 'ER0229', message: `${doText(what)}: ${name} has services, no instances` };
+    const bound = services?.get(what.name);
+    if (!bound) return { subject: what.name, code: 'ER0205', message: `no service ${what.name} is configured` };
+    const wanted = step ?? STEP_OF_VERB[what.verb];
+    if (done.includes(what.name, wanted, permit)) return null;
+    try {
+      await bringAbout(bound, wanted, permit, signal);
+      done.add(what.name, wanted, permit);
+      return null;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const code = isFleetError(error) ? error.code : 'ER0220';
+      return { subject: what.name, code, message: `${what.name}: ${messageOf(error)}` };
+    }
+  };
+
+  return {
+    name,
+    everyMs,
+
+    bind(configured) {
+      services = new Map(
+        configured.map((service) => {
+          const kind = byMode.get(service.mode);
+          if (!kind) {
+            throw new FleetError('ER0204', `${service.name} is a ${service.mode}; known are ${[...byMode.keys()].join(', ')}`);
+          }
+          // Its settings were read by this kind; what they are is hidden from everyone else.
+          return [service.name, { kind, service: service as Service<never> }];
+        }),
+      );
+    },
+
+    async observe({ now }, signal) {
+      signal.throwIfAborted();
+      const whole = deadline(totalMs, `probing ${name}`, signal);
+      try {
+        const items = await inParallel([...(services?.values() ?? [])], parallel, (bound) => probe(bound, now, whole.signal));
+        signal.throwIfAborted();
+        return { items, readAt: now, complete: services !== undefined, problems: [] };
+      } finally {
+        whole.release();
+      }
+    },
+
+    async perform(calls, signal) {
+      signal.throwIfAborted();
+      const answers: (Problem | null)[] = calls.map(() => null);
+      await inParallel(queues(calls), parallel, async (queue) => {
+        for (const [index, { call, permit }] of queue) answers[index] = await performOne(call, permit, signal);
+      });
+      return answers;
+    },
+  };
+}
+
+interface Bound {
+  readonly kind: AnyServiceKind;
+  readonly service: Service<never>;
+}
+
+const STEP_OF_VERB: Readonly<Record<ServiceVerb, ServiceStep>> = {
+  install: 'installed',
+  start: 'up',
+  sync: 'replicating',
+  stop: 'stop',
+  restart: 'restart',
+  remove: 'remove',
+};
+
+type Numbered = readonly [index: number, call: PermittedCall];
+
+/** The calls by what they are about, each with its place among all. */
+function queues(calls: readonly PermittedCall[]): readonly (readonly Numbered[])[] {
+  const bySubject = new Map<string, Numbered[]>();
+  for (const numbered of calls.entries()) {
+    const what = numbered[1].call.do;
+    const subject = what.level === 'services' ? what.name : doText(what);
+    const queue = bySubject.get(subject);
+    if (queue) queue.push(numbered);
+    else bySubject.set(subject, [numbered]);
+  }
+  return [...bySubject.values()];
+}

@@ -1,0 +1,148 @@
+import type { Driver, PermittedCall, Shell } from '../contracts.ts';
+import { type Do, doText, subjectText } from '../domain/command.ts';
+import type { Problem } from '../domain/heartbeat.ts';
+import { type EntityKey, type Ip, instanceKey, wantedOf } from '../domain/identity.ts';
+import { inParallel } from '../domain/in-parallel.ts';
+import type { InstanceFacts } from '../domain/instance.ts';
+import { isFleetError, messageOf } from '../errors.ts';
+import { type BootstrapOptions, bootstrap } from './bootstrap.ts';
+import { deadline, withinDeadline } from './deadline.ts';
+
+export interface ProbedOptions {
+  readonly bootstrap?: BootstrapOptions;
+  /** How long one host may take to be probed. Default 5000. */
+  readonly deadlineMs?: number;
+  /** How long the probes of one reading may take together; keep it under `policy.observeMs`. Default 8000. */
+  readonly totalMs?: number;
+  /** Hosts at once. Default 64. */
+  readonly parallel?: number;
+}
+
+/**
+ * A cloud that is also looked at from within: to what `driver` reads it adds, for each running instance, whether ssh answers,
+ * its boot, and its rungs `bootstrapped` and `managed`. It performs `bootstrap` itself, over the shell; every other verb is the
+ * cloud's.
+ *
+ * A host that does not answer within its deadline counts as an ssh timeout and delays no other. A bootstrap is accepted once it
+ * has run to its end, so the signal of `perform` must allow for it.
+ *
+ * @throws FleetError ER0230 for a rung that could not be brought about or known
+ * @example
+ * ```ts
+ * probed(local({ instances }), shell, {
+ *   bootstrap: { binaries: { argv: ['apt-get', 'install', '-y', 'memcached'], marker: '/var/lib/fleetbeat/binaries' } },
+ * });
+ * ```
+ */
+export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: ProbedOptions = {}): Driver<InstanceFacts> {
+  const { deadlineMs = 5000, totalMs = 8000, parallel = 64 } = options;
+  const ladder = bootstrap(options.bootstrap ?? {});
+  const ips = new Map<EntityKey, Ip>();
+  const climbing = new Map<string, Promise<Problem | null>>();
+
+  const probe = async (item: InstanceFacts, whole: AbortSignal): Promise<Probed> => {
+    const { ip } = item;
+    if (item.power?.state !== 'running' || ip === null) return { facts: item };
+    let facts = item;
+    try {
+      await withinDeadline(deadlineMs, `the probe of ${ip}`, whole, async (signal) => {
+        const ssh = await shell.reachable(ip, signal);
+        facts = { ...item, ssh };
+        if (ssh === 'up') facts = { ...facts, ...(await ladder.read(ip, shell, deadlineMs, signal)) };
+      });
+      return { facts };
+    } catch (error) {
+      const problem = { subject: item.id ?? ip, code: isFleetError(error) ? error.code : 'ER0235', message: messageOf(error) };
+      // The whole running out of time says nothing about this host; its own deadline does.
+      const isOverdue = facts.ssh === undefined && problem.code === 'ER0212' && !whole.aborted;
+      return { facts: isOverdue ? { ...facts, ssh: 'timeout' } : facts, problem };
+    }
+  };
+
+  const remember = (items: readonly InstanceFacts[]) => {
+    ips.clear();
+    for (const { cloud, id, ip } of items) if (id !== null && ip !== null) ips.set(instanceKey(cloud, id), ip);
+  };
+
+  const climb = async ({ do: what, permit, signal }: Climb): Promise<Problem | null> => {
+    const subject = subjectText(what.subject);
+    const ip = 'ip' in what.subject ? what.subject.ip : (ips.get(what.subject.key) ?? wantedOf(what.subject.key)?.ip);
+    if (ip === undefined) return { subject, code: 'ER0205', message: `${driver.name} knows no address of ${subject}` };
+    if (!permit.valid()) return { subject, code: 'ER0217', message: `${doText(what)}: its permit has ended` };
+    try {
+      await ladder.climb(ip, what.upTo ?? 'managed', shell, permit, signal);
+      return null;
+    } catch (error) {
+      if (signal.aborted || !isFleetError(error)) throw error;
+      return { subject, code: error.code, message: error.detail };
+    }
+  };
+
+  /** The same token again, while its climb is under way, joins it. */
+  const climbOnce = (call: Climb): Promise<Problem | null> => {
+    const key = `${call.permit.token} ${doText(call.do)}`;
+    const running = climbing.get(key) ?? climb(call).finally(() => climbing.delete(key));
+    climbing.set(key, running);
+    return running;
+  };
+
+  return {
+    name: driver.name,
+    everyMs: driver.everyMs,
+
+    async observe(want, signal) {
+      const reading = await driver.observe(want, signal);
+      remember(reading.items);
+      const whole = deadline(totalMs, `probing the instances of ${driver.name}`, signal);
+      try {
+        const probes = await inParallel(reading.items, parallel, (item) => probe(item, whole.signal));
+        signal.throwIfAborted();
+        return {
+          ...reading,
+          items: probes.map(({ facts }) => facts),
+          problems: [...reading.problems, ...probes.flatMap(({ problem }) => problem ?? [])],
+        };
+      } finally {
+        whole.release();
+      }
+    },
+
+    async perform(calls, signal) {
+      signal.throwIfAborted();
+      const climbs: Climb[] = [];
+      const others: PermittedCall[] = [];
+      for (const each of calls) {
+        const what = each.call.do;
+        if (isBootstrap(what)) climbs.push({ do: what, permit: each.permit, signal });
+        else others.push(each);
+      }
+      const [climbed, passed] = await bothSettled(
+        inParallel(climbs, parallel, climbOnce),
+        others.length > 0 ? driver.perform(others, signal) : [],
+      );
+      const answers = { climbed: climbed.values(), passed: passed.values() };
+      return calls.map(({ call }) => (isBootstrap(call.do) ? answers.climbed : answers.passed).next().value ?? null);
+    },
+  };
+}
+
+interface Probed {
+  readonly facts: InstanceFacts;
+  readonly problem?: Problem;
+}
+
+type InstanceDo = Extract<Do, { level: 'instances' }>;
+
+interface Climb {
+  readonly do: InstanceDo;
+  readonly permit: PermittedCall['permit'];
+  readonly signal: AbortSignal;
+}
+
+const isBootstrap = (what: Do): what is InstanceDo => what.level === 'instances' && what.verb === 'bootstrap';
+
+/** Rejects only once both have ended, so that nothing goes on behind the back of a caller who was told of a failure. */
+async function bothSettled<A, B>(first: A | Promise<A>, second: B | Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return [await first, await second];
+}
