@@ -89,12 +89,13 @@ export interface Failure {
 
 /** Reads what an effect threw. What is no error of ours counts as a failed call whose outcome is unknown, worth another try. */
 export function failureOf(error: unknown): Failure {
-  const seen = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {};
-  const text = seen['detail'] ?? seen['message'];
-  const message = typeof text === 'string' ? text : String(error);
-  if (typeof seen['code'] !== 'string' || typeof seen['retryable'] !== 'boolean')
-    return { code: 'ER0220', message, retryable: true };
-  return { code: seen['code'], message, retryable: seen['retryable'] };
+  const { code, detail, message, retryable } = (typeof error === 'object' && error !== null ? error : {}) as {
+    readonly [K in 'code' | 'detail' | 'message' | 'retryable']?: unknown;
+  };
+  const text = detail ?? message;
+  const said = typeof text === 'string' ? text : String(error);
+  if (typeof code !== 'string' || typeof retryable !== 'boolean') return { code: 'ER0220', message: said, retryable: true };
+  return { code, message: said, retryable };
 }
 
 /** When the finished `perform` behind this event was accepted, where it said so. */

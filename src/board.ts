@@ -1,7 +1,7 @@
 import type { Store } from './contracts.ts';
 import { asInstant, type Instant } from './domain/identity.ts';
 import type { View } from './domain/view.ts';
-import type { GlobalHeartbeat } from './fleet.ts';
+import type { GlobalHeartbeat } from './face.ts';
 
 /** The last global heartbeat in the store, so that a standby and the command line see the same fleet. */
 export interface Board {

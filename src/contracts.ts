@@ -45,6 +45,11 @@ export interface Driver<F, C = Call> {
   perform(calls: readonly PermittedCall<C>[], signal: AbortSignal): Promise<readonly (Problem | null)[]>;
 }
 
+/** A driver of services may be told which services are configured. */
+export interface ServiceDriver extends Driver<ServiceFacts> {
+  bind?(services: readonly Service[]): void;
+}
+
 export interface PermittedCall<C = Call> {
   readonly call: C;
   readonly permit: Permit;

@@ -5,6 +5,7 @@ export type {
   Neighbours,
   Permit,
   PermittedCall,
+  ServiceDriver,
   ServiceInput,
   ServiceKind,
   ServiceStep,
@@ -43,9 +44,10 @@ export {
   type Power,
   type SshAnswer,
 } from './domain/instance.ts';
-export { createInventory, type Inventory, type InventoryOptions, type Ladder } from './domain/inventory.ts';
+export { createInventory, type Inventory, type InventoryOptions } from './domain/inventory.ts';
 export { type Known, type Plan, plan } from './domain/plan.ts';
 export { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
+export type { Ladder } from './domain/row.ts';
 export {
   type Role,
   SERVICE_RUNGS,
@@ -60,13 +62,5 @@ export type { Change, View } from './domain/view.ts';
 export { overShell } from './drivers/over-shell.ts';
 export { probed } from './drivers/probed.ts';
 export { FleetError, isFleetError } from './errors.ts';
-export {
-  type ArmOptions,
-  createFleet,
-  type Fleet,
-  type FleetEvents,
-  type FleetOptions,
-  type GlobalHeartbeat,
-  type Reply,
-  type ServiceDriver,
-} from './fleet.ts';
+export type { ArmOptions, Fleet, FleetEvents, FleetOptions, GlobalHeartbeat, Reply } from './face.ts';
+export { createFleet } from './fleet.ts';

@@ -1,7 +1,7 @@
 import type { AnyServiceKind, Neighbours, ServiceInput } from './contracts.ts';
 import { type EntityKey, isName, parseIp } from './domain/identity.ts';
 import type { InstanceRung } from './domain/instance.ts';
-import type { Ladder } from './domain/inventory.ts';
+import type { Ladder } from './domain/row.ts';
 import { ROLES, type Service, type ServiceRung } from './domain/service.ts';
 import type { View } from './domain/view.ts';
 import { FleetError } from './errors.ts';

@@ -125,7 +125,6 @@ const FINAL: ReadonlySet<Code> = new Set<Code>([
   'ER0203',
   'ER0204',
   'ER0205',
-  'ER0206',
   'ER0210',
   'ER0213',
   'ER0222',
@@ -142,4 +141,5 @@ const FINAL: ReadonlySet<Code> = new Set<Code>([
 export const isRetryable = (code: Code): boolean => !FINAL.has(code);
 
 /** `code` where the table has it, else `fallback`: errors of ours carry no foreign codes. */
-export const knownCode = (code: Code, fallback: KnownCode): KnownCode => (Object.hasOwn(CODE_TEXTS, code) ? (code as KnownCode) : fallback);
+export const knownCode = (code: Code, fallback: KnownCode): KnownCode =>
+  Object.hasOwn(CODE_TEXTS, code) ? (code as KnownCode) : fallback;

@@ -1,7 +1,8 @@
 import { type Code, OK, stateOfCode, textOf } from './codes.ts';
 import type { Instant } from './identity.ts';
-import { INSTANCE_RUNGS, type InstanceFacts, type InstanceState, type SshAnswer } from './instance.ts';
+import { INSTANCE_RUNGS, type InstanceFacts, type InstanceState } from './instance.ts';
 import { SERVICE_RUNGS, type ServiceFacts, type ServiceRung, type ServiceState } from './service.ts';
+import { SSH_CODES } from './ssh.ts';
 
 /** What the facts of one entity come to. */
 export interface Derived {
@@ -22,15 +23,6 @@ export interface InstancePast {
   /** Readings in a row, this one included, in which ssh did not answer though the provider says running. */
   readonly misses: number;
 }
-
-const SSH_CODES = {
-  up: OK,
-  refused: 'ER0240',
-  timeout: 'ER0241',
-  silent: 'ER0242',
-  'auth-failed': 'ER0243',
-  'host-key-changed': 'ER0244',
-} as const satisfies Record<SshAnswer, Code>;
 
 const instanceWords = (state: InstanceState): ReadonlySet<string> => {
   const rung = (INSTANCE_RUNGS as readonly string[]).indexOf(state);
@@ -166,16 +158,17 @@ export function createHeldSince(): (
   return (before, holds, at) => {
     if (before?.holds === holds) return before.heldSince;
     const past = before?.heldSince ?? null;
-    let byHolds = shared.get(past);
-    if (!byHolds) shared.set(past, (byHolds = new Map()));
-    let byInstant = byHolds.get(holds);
-    if (!byInstant) byHolds.set(holds, (byInstant = new Map()));
-    let held = byInstant.get(at);
-    if (!held) {
-      const since = new Map<string, Instant>();
-      for (const word of holds) since.set(word, past?.get(word) ?? at);
-      byInstant.set(at, (held = since));
-    }
-    return held;
+    const byHolds = entry(shared, past, () => new Map());
+    const byInstant = entry(byHolds, holds, () => new Map());
+    return entry(byInstant, at, () => new Map([...holds].map((word) => [word, past?.get(word) ?? at])));
   };
+}
+
+function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }

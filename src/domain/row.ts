@@ -2,10 +2,20 @@ import type { Tenant } from './address-book.ts';
 import type { Derived } from './derive.ts';
 import type { EntityKey, Instant } from './identity.ts';
 import type { InstanceFacts } from './instance.ts';
-import type { Ladder } from './inventory.ts';
-import type { Service, ServiceFacts } from './service.ts';
+import type { Service, ServiceFacts, ServiceRung } from './service.ts';
 import type { Source } from './source.ts';
+import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
+
+/** A kind's ladder, and what its rungs need elsewhere. */
+export interface Ladder {
+  readonly rungs: readonly ServiceRung[];
+  /** What `rung` of a service needs; every key must be running. */
+  readonly needs?: (service: Service, rung: ServiceRung) => readonly EntityKey[];
+}
+
+/** The readAt of what was never read. */
+export const NEVER = Number.NEGATIVE_INFINITY as Instant;
 
 /** What the inventory remembers of one instance. Counters live here, so that an unchanged observation changes no view. */
 export interface InstanceRow extends Tenant {
@@ -72,14 +82,22 @@ export function hostIsLost(host: View | 'none' | 'conflict', instancesAreRead: b
   return !host.holds.has('running') && host.state !== 'unknown' && host.state !== 'pending';
 }
 
+/** From now on, `source` is believed for the existence of `row`. */
+export function adopt(row: Row, source: Source): void {
+  if (row.source) row.source.entities[row.level]--;
+  source.entities[row.level]++;
+  row.source = source;
+  row.counting = true;
+}
+
 /** The view of a row, now that its facts come to `derived`. */
 export function viewOf(
   row: Row,
   derived: Derived,
-  held: (before: View | null, holds: ReadonlySet<string>, at: Instant) => ReadonlyMap<string, Instant>,
-  source: Source | null,
+  sweep: Pick<Sweep, 'heldSince'> & { readonly source: Source | null },
   extra: { readonly mark: string | null; readonly gone: boolean; readonly raw: string | undefined },
 ): View {
+  const { source } = sweep;
   const before = row.view;
   const role = row.level === 'services' ? (row.facts?.role ?? row.service?.status) : undefined;
   const mode = row.level === 'services' ? (row.service?.mode ?? row.facts?.mode) : undefined;
@@ -91,7 +109,7 @@ export function viewOf(
     code: derived.code,
     state: derived.state,
     holds: derived.holds,
-    heldSince: held(before, derived.holds, row.readAt),
+    heldSince: sweep.heldSince(before, derived.holds, row.readAt),
     source: source?.name ?? null,
     mark: extra.mark,
     unmet: before?.unmet ?? NONE,

@@ -40,7 +40,14 @@ export const createSource = (name: string, own: boolean, everyMs: number, now: I
 });
 
 /** Why a heartbeat cannot be taken, or null. Order is by epoch and sequence: a new epoch is a restart. */
-export function refusalOf(source: Source, beat: Heartbeat, now: Instant, policy: Pick<Policy, 'skewMs'>): string | null {
+export function refusalOf(
+  source: Source,
+  beat: Heartbeat,
+  own: boolean,
+  now: Instant,
+  policy: Pick<Policy, 'skewMs'>,
+): string | null {
+  if (source.own && !own) return 'its name is that of a driver of ours';
   if (beat.hostAt !== undefined) {
     const at = Date.parse(beat.hostAt);
     if (Number.isNaN(at)) return `its time ${JSON.stringify(beat.hostAt.slice(0, 40))} is not ISO 8601`;
@@ -50,6 +57,10 @@ export function refusalOf(source: Source, beat: Heartbeat, now: Instant, policy:
   if (beat.epoch === source.epoch && beat.seq <= source.seq) return `sequence ${beat.seq} is not after ${source.seq}`;
   return null;
 }
+
+/** Whether a source's word counts at an ip: a host's only does at its own. */
+export const speaksFor = (source: Source, ip: Ip | null): boolean =>
+  source.ips === null || (ip !== null && source.ips.includes(ip));
 
 /** Takes note that `source` has spoken. */
 export function hear(source: Source, beat: Heartbeat, now: Instant): void {

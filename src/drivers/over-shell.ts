@@ -1,4 +1,4 @@
-import type { AnyServiceKind, Call, Permit, PermittedCall, ServiceStep, Shell } from '../contracts.ts';
+import type { AnyServiceKind, Call, Permit, PermittedCall, ServiceDriver, ServiceStep, Shell } from '../contracts.ts';
 import { doText } from '../domain/command.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import type { Problem } from '../domain/heartbeat.ts';
@@ -6,7 +6,7 @@ import type { Instant } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
 import type { Service, ServiceFacts, ServiceVerb } from '../domain/service.ts';
 import { FleetError, isFleetError, messageOf } from '../errors.ts';
-import type { ServiceDriver } from '../fleet.ts';
+
 import { deadline, withinDeadline } from './deadline.ts';
 import { doneSteps } from './done-steps.ts';
 
@@ -53,7 +53,13 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       );
       return { ...facts, name: service.name, readAt };
     } catch (error) {
-      return { name: service.name, readAt, code: 'ER0200', holds: {}, reason: excerpt(error instanceof Error ? error.message : String(error)) };
+      return {
+        name: service.name,
+        readAt,
+        code: 'ER0200',
+        holds: {},
+        reason: excerpt(error instanceof Error ? error.message : String(error)),
+      };
     }
   };
 

@@ -1,0 +1,79 @@
+import type { Actions } from './actions.ts';
+import { type Action, isLive } from './domain/action.ts';
+import type { ActionId, Instant } from './domain/identity.ts';
+import { FleetError } from './errors.ts';
+import { type Events, once } from './events.ts';
+import type { Fleet, FleetEvents } from './face.ts';
+import type { Lease } from './lease.ts';
+import type { ActionPatch, ActionQueue } from './queue.ts';
+
+/** What a person decides about an action, and waiting for its end. */
+export function createDecisions(fleet: {
+  readonly queue: ActionQueue;
+  readonly actions: Actions;
+  readonly lease: Lease;
+  readonly events: Events<FleetEvents>;
+  readonly now: () => Instant;
+}): Pick<Fleet, 'cancel' | 'retry' | 'discard' | 'extend' | 'settled'> {
+  const { queue, actions, lease, events, now } = fleet;
+
+  async function found(id: ActionId): Promise<Action> {
+    const action = await queue.find(id);
+    if (!action) throw new FleetError('ER0225', `no action has the id ${JSON.stringify(id)}`);
+    return action;
+  }
+
+  async function fitting(id: ActionId, decision: string, fits: (action: Action) => boolean): Promise<Action> {
+    const action = await found(id);
+    if (!fits(action)) throw new FleetError('ER0226', `action ${id} is ${action.status}, which ${decision} does not fit`);
+    return action;
+  }
+
+  /** Through the chart where this fleet leads, else written for the leader to find. */
+  async function decide(id: ActionId, decision: 'cancel' | 'discard' | 'retry', patch: ActionPatch): Promise<Action> {
+    if (!lease.held() || decision === 'retry') {
+      const written = await queue.update(id, patch);
+      actions.take(written, now());
+      actions.evaluate(now());
+      return written;
+    }
+    const written = once(events, 'action', (action) => action.id === id && action.status === patch.status);
+    actions.decide(id, decision, now());
+    return written;
+  }
+
+  return {
+    async cancel(id) {
+      await fitting(id, 'cancel', isLive);
+      return decide(id, 'cancel', { status: 'cancelled' });
+    },
+    async retry(id) {
+      await fitting(id, 'retry', isFailed);
+      return decide(id, 'retry', { status: 'waiting', attempts: 0, begun: null });
+    },
+    async discard(id) {
+      await fitting(id, 'discard', isFailed);
+      return decide(id, 'discard', { status: 'cancelled' });
+    },
+    async extend(id, byMs) {
+      const { expiresAt } = await fitting(id, 'extend', isLive);
+      const written = await queue.update(id, { expiresAt: ((expiresAt ?? now()) + byMs) as Instant });
+      actions.take(written, now());
+      return written;
+    },
+    async settled(id, signal) {
+      const ended = new AbortController();
+      const stop = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+      const seen = once(events, 'action', (action) => action.id === id && !isLive(action), stop);
+      try {
+        const action = await Promise.race([found(id), seen]);
+        return isLive(action) ? await seen : action;
+      } finally {
+        seen.catch(() => {});
+        ended.abort();
+      }
+    },
+  };
+}
+
+const isFailed = (action: Action): boolean => action.status === 'failed';

@@ -1,0 +1,223 @@
+import { createAddressBook } from './address-book.ts';
+import { ABSENT_INSTANCE, createHeldSince, deriveInstance, UNKNOWN_INSTANCE } from './derive.ts';
+import type { Reading } from './heartbeat.ts';
+import { type EntityKey, type Instant, type Ip, instanceKey, wantedKey } from './identity.ts';
+import type { InstanceFacts, InstanceState } from './instance.ts';
+import type { Policy } from './policy.ts';
+import { adopt, type InstanceRow, isSameInstance, NEVER, viewOf } from './row.ts';
+import { type Source, speaksFor } from './source.ts';
+import type { Sweep } from './sweep.ts';
+import type { View } from './view.ts';
+
+/** The instances of an inventory: newest facts by identity, their ips, their views. */
+export interface InstanceRows {
+  readonly size: number;
+  /** Takes a reading in; yields after each turn's worth of entities. */
+  take(reading: Reading<InstanceFacts>, sweep: Sweep): Generator<void, void>;
+  /** Nobody sees the entities of a source any more. */
+  lose(sweep: Sweep, reason: string): void;
+  get(key: EntityKey): View | undefined;
+  atIp(ip: Ip): View | 'none' | 'conflict';
+  views(): Generator<View>;
+  forget(now: Instant, isWatched: (key: EntityKey) => boolean): readonly EntityKey[];
+}
+
+export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs' | 'turnSize'>): InstanceRows {
+  const byId = new Map<string, Map<string, InstanceRow>>();
+  const book = createAddressBook<InstanceRow>();
+  const gone = new Set<InstanceRow>();
+  let size = 0;
+
+  function* take(reading: Reading<InstanceFacts>, sweep: Sweep): Generator<void, void> {
+    const { source } = sweep;
+    let listed = 0;
+    let turn = 0;
+    for (const facts of reading.items) {
+      if (++turn % policy.turnSize === 0) yield;
+      const row = rowOf(facts);
+      if (row.source !== source) {
+        if (row.source?.own && !source.own) {
+          hint(row, facts, source);
+          continue;
+        }
+        adopt(row, source);
+      }
+      if (row.seq !== source.seq) listed++;
+      row.seq = source.seq;
+      if (!row.counting && row.facts !== null && isSameInstance(row.facts, facts)) {
+        row.readAt = facts.readAt;
+        continue;
+      }
+      row.facts = facts;
+      settle(row, row.hint === null ? facts : { ...row.hint, ...facts }, reading.complete, sweep);
+    }
+    if (!reading.complete) return;
+    source.completeAt.instances = reading.readAt;
+    if (listed === source.entities.instances) return;
+    for (const row of rows()) {
+      if (++turn % policy.turnSize === 0) yield;
+      if (row.source === source && row.seq !== source.seq) miss(row, reading.readAt, sweep);
+    }
+  }
+
+  /** Where an own driver speaks for an instance, a host's word only fills in what it leaves out, and only for its own ips. */
+  function hint(row: InstanceRow, facts: InstanceFacts, source: Source): void {
+    if (!speaksFor(source, facts.ip)) return;
+    const { power: _, ...rest } = facts;
+    row.hint = rest;
+    row.counting = true;
+  }
+
+  function settle(row: InstanceRow, facts: InstanceFacts, complete: boolean, sweep: Sweep): void {
+    const before = row.view;
+    const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
+    row.sshMisses = power === 'running' && facts.ssh !== 'up' && facts.ssh !== undefined ? row.sshMisses + 1 : 0;
+    const past = {
+      state: (before?.state ?? 'unknown') as InstanceState,
+      holds: before?.holds ?? UNKNOWN_INSTANCE.holds,
+      wasUp: row.wasUp,
+      misses: row.sshMisses,
+    };
+    const derived = deriveInstance(facts, past, policy.tolerance);
+    if (facts.ssh === 'up' && power === 'running') row.wasUp = true;
+    else if (power !== 'running' && power !== 'unknown') row.wasUp = false;
+    row.missed = power === 'terminated' ? row.missed + (complete ? 1 : 0) : 0;
+    const isGone = power === 'terminated' && row.missed >= policy.tolerance;
+    row.counting = derived.suspect || row.sshMisses > 0 || (power === 'terminated' && !isGone);
+    if (!derived.suspect) row.readAt = facts.readAt;
+    const inConflict = claim(row, power === 'terminated' ? 'none' : facts.ip, sweep);
+    const mark = facts.bootId ?? before?.mark ?? null;
+    const view = viewOf(row, derived, sweep, { mark, gone: isGone, raw: facts.power?.raw });
+    show(row, view, sweep, isGone && before?.gone === false ? 'vanished' : undefined);
+    if (inConflict) sweep.note('conflict', row, before, view);
+  }
+
+  /** A complete reading did not list it. It is gone only after some of them: NotFound is not gone. */
+  function miss(row: InstanceRow, readAt: Instant, sweep: Sweep): void {
+    if (row.view?.gone) return;
+    row.missed++;
+    row.counting = true;
+    if (row.missed < policy.tolerance) return;
+    row.readAt = readAt;
+    row.wasUp = false;
+    book.strike(row);
+    const before = row.view;
+    const derived =
+      before?.state === 'terminated' ? { ...ABSENT_INSTANCE, state: before.state, holds: before.holds } : ABSENT_INSTANCE;
+    show(row, viewOf(row, derived, sweep, { mark: null, gone: true, raw: undefined }), sweep, 'vanished');
+  }
+
+  function show(row: InstanceRow, view: View, sweep: Sweep, kind?: 'vanished'): void {
+    sweep.show(row, view, kind);
+    if (view.gone) gone.add(row);
+    else gone.delete(row);
+  }
+
+  /** @returns whether two live instances now report one ip */
+  function claim(row: InstanceRow, reported: Ip | null | 'none', sweep: Sweep): boolean {
+    if (reported === 'none') {
+      book.strike(row);
+      return false;
+    }
+    const { displaced, conflict } = book.book(row, reported);
+    for (const other of displaced) {
+      const before = other.view;
+      if (!before) continue;
+      other.view = { ...before, ip: null };
+      sweep.note('moved', other, before, other.view);
+    }
+    return conflict;
+  }
+
+  function rowOf(facts: InstanceFacts): InstanceRow {
+    const id = facts.id ?? `wanted/${facts.ip ?? ''}`;
+    let here = byId.get(facts.cloud);
+    if (!here) {
+      here = new Map();
+      byId.set(facts.cloud, here);
+    }
+    let row = here.get(id);
+    if (!row) {
+      row = newRow(facts.cloud, id);
+      here.set(id, row);
+      size++;
+    }
+    return row;
+  }
+
+  function* rows(): Generator<InstanceRow> {
+    for (const here of byId.values()) yield* here.values();
+  }
+
+  function see(row: InstanceRow): View {
+    const view = row.view ?? viewOf(row, UNKNOWN_INSTANCE, UNSEEN, { mark: null, gone: false, raw: undefined });
+    const seenSince = row.source?.seenSince ?? view.seenSince;
+    if (row.view === view && view.readAt === row.readAt && view.seenSince === seenSince) return view;
+    const seen = { ...view, readAt: row.readAt, seenSince };
+    row.view = seen;
+    return seen;
+  }
+
+  return {
+    get size() {
+      return size;
+    },
+    take,
+    lose(sweep, reason) {
+      for (const row of rows()) {
+        const { view } = row;
+        if (row.source !== sweep.source || !view || view.gone || view.state === 'unknown') continue;
+        row.counting = true;
+        const unknown = viewOf(row, { ...UNKNOWN_INSTANCE, reason }, sweep, { mark: view.mark, gone: false, raw: view.raw });
+        sweep.show(row, unknown, 'silent');
+      }
+    },
+    get(key) {
+      const start = 'instances/'.length;
+      const end = key.indexOf('/', start);
+      const row = byId.get(key.slice(start, end))?.get(key.slice(end + 1));
+      return row && see(row);
+    },
+    atIp(ip) {
+      const tenant = book.at(ip);
+      return typeof tenant === 'string' ? tenant : see(tenant);
+    },
+    *views() {
+      for (const row of rows()) yield see(row);
+    },
+    forget(now, isWatched) {
+      const forgotten: EntityKey[] = [];
+      for (const row of gone) {
+        if (!row.view || now - row.view.since < policy.retainMs || isWatched(row.key)) continue;
+        gone.delete(row);
+        book.strike(row);
+        if (row.source) row.source.entities.instances--;
+        byId.get(row.cloud)?.delete(row.name);
+        size--;
+        forgotten.push(row.key);
+      }
+      return forgotten;
+    },
+  };
+}
+
+const UNSEEN = { source: null, heldSince: createHeldSince() };
+
+const newRow = (cloud: string, id: string): InstanceRow => ({
+  level: 'instances',
+  key: id.startsWith('wanted/') ? wantedKey(cloud, id.slice('wanted/'.length) as Ip) : instanceKey(cloud, id),
+  cloud,
+  name: id,
+  source: null,
+  facts: null,
+  hint: null,
+  view: null,
+  readAt: NEVER,
+  seq: -1,
+  missed: 0,
+  sshMisses: 0,
+  wasUp: false,
+  counting: true,
+  ip: null,
+  reported: false,
+});

@@ -1,0 +1,108 @@
+import type { AnyActorRef, InspectionEvent } from 'xstate';
+import type { AnyServiceKind, Driver, ServiceDriver, ServiceInput, Store } from './contracts.ts';
+import type { Action, Step } from './domain/action.ts';
+import type { Code } from './domain/codes.ts';
+import type { Command, Do } from './domain/command.ts';
+import type { Heartbeat, Problem } from './domain/heartbeat.ts';
+import type { ActionId, EntityKey, Instant, Level } from './domain/identity.ts';
+import type { InstanceFacts } from './domain/instance.ts';
+import type { Plan } from './domain/plan.ts';
+import type { Policy } from './domain/policy.ts';
+import type { Change, View } from './domain/view.ts';
+
+/** What a fleet is made of. */
+export interface FleetOptions {
+  readonly drivers?: {
+    /** The active cloud first: new instances are launched there. */
+    readonly instances?: readonly Driver<InstanceFacts>[];
+    readonly services?: readonly ServiceDriver[];
+  };
+  readonly kinds?: readonly AnyServiceKind[];
+  readonly services?: readonly ServiceInput[];
+  readonly store: Store;
+  /** Any of the numbers of {@link Policy}; the rest are the defaults. */
+  readonly policy?: Partial<Policy>;
+  /** Asked before every effect: maintenance, blast radius, hours. A text is the reason of a veto, which waits. */
+  readonly allow?: (what: Do, view: View | undefined) => true | string;
+  /** Who this process is in the leader's lease. Default: random. */
+  readonly owner?: string;
+  readonly now?: () => Instant;
+  /** Gives way to the event loop in long sweeps. */
+  readonly yieldTurn?: () => Promise<void>;
+  /** Any XState inspector. */
+  readonly inspect?: (event: InspectionEvent) => void;
+}
+
+/** What a command came to. */
+export interface Reply {
+  /** The worst of its targets. */
+  readonly code: Code;
+  /** Armed, and due now. */
+  readonly started: readonly Action[];
+  /** Armed, and waiting for a state. */
+  readonly deferred: readonly Action[];
+  readonly rejected: readonly Problem[];
+  readonly cancelled: readonly ActionId[];
+  readonly targets: readonly { readonly key: EntityKey; readonly code: Code }[];
+}
+
+/** The last heartbeat that a leader stored. */
+export interface GlobalHeartbeat {
+  readonly source: string;
+  readonly epoch: string;
+  readonly seq: number;
+  readonly at: Instant;
+  readonly views: readonly View[];
+}
+
+export interface FleetEvents {
+  readonly changed: Change;
+  /** An action's record was written. */
+  readonly action: Action;
+  /** A read of a driver failed or took too long. */
+  readonly blind: { readonly source: string; readonly code: Code; readonly message: string };
+  /** The store could not be reached, or has lost what it held. */
+  readonly storeLost: { readonly error: unknown };
+  /** A chart failed and was replaced. */
+  readonly fault: { readonly key: string; readonly error: unknown };
+  /** Something that was refused or failed for one subject alone. */
+  readonly problem: Problem;
+}
+
+export interface ArmOptions {
+  /** Sets two otherwise equal steps apart. */
+  readonly key?: string;
+  readonly expiresInMs?: number;
+  readonly onExpire?: Action['onExpire'];
+}
+
+export interface Fleet extends AsyncDisposable {
+  /** `leader` acts; `warming` will, once it has read everything; `standby` observes, answers and arms. */
+  readonly role: 'leader' | 'standby' | 'warming';
+  /** Reads every driver, applies what they say, releases what waits for it. */
+  beat(): Promise<readonly Change[]>;
+  /** The same for a heartbeat that the host already has. */
+  observe(heartbeat: Heartbeat): Promise<readonly Change[]>;
+  views(): readonly View[];
+  /** What `dispatch` would do. */
+  plan(command: Command): Plan;
+  dispatch(command: Command): Promise<Reply>;
+  arm(steps: readonly Step[], options?: ArmOptions): Promise<readonly Action[]>;
+  cancel(id: ActionId): Promise<Action>;
+  retry(id: ActionId): Promise<Action>;
+  discard(id: ActionId): Promise<Action>;
+  extend(id: ActionId, byMs: number): Promise<Action>;
+  /** Resolves with the action once it has ended or failed. */
+  settled(id: ActionId, signal?: AbortSignal): Promise<Action>;
+  /** The live chart of an instance (by id or ip) or service; kept alive until `release`. */
+  actor(level: Level, nameOrIp: string): AnyActorRef;
+  release(actor: AnyActorRef): void;
+  actions(): readonly Action[];
+  /** The last heartbeat in the store, whoever stored it. */
+  heartbeat(): Promise<GlobalHeartbeat | null>;
+  on<K extends keyof FleetEvents>(type: K, listener: (event: FleetEvents[K]) => void): { unsubscribe(): void };
+  /** Beats every `everyMs` until `stop`. */
+  start(everyMs: number): void;
+  /** Ends the beats and all charts, and gives the lease back. What was begun stays begun in the store. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,167 @@
+import type { Actions } from './actions.ts';
+import type { Board } from './board.ts';
+import type { Claims } from './claims.ts';
+import type { Driver, ServiceDriver } from './contracts.ts';
+import { isLive } from './domain/action.ts';
+import type { Heartbeat } from './domain/heartbeat.ts';
+import type { EntityKey, Instant, Level } from './domain/identity.ts';
+import type { InstanceFacts } from './domain/instance.ts';
+import type { Inventory } from './domain/inventory.ts';
+import type { Policy } from './domain/policy.ts';
+import type { Change } from './domain/view.ts';
+import type { Entities } from './entities.ts';
+import type { Events } from './events.ts';
+import type { FleetEvents, FleetOptions } from './face.ts';
+import type { Gate } from './gate.ts';
+import type { Lease } from './lease.ts';
+import type { ActionQueue } from './queue.ts';
+import type { AnyDriver } from './routing.ts';
+import { createSource, type Source } from './sources.ts';
+import { createCoalesced, createTurns } from './turns.ts';
+
+/** The beats of a fleet: read, apply, tell the charts, release what waits. */
+export interface Pulse {
+  beat(): Promise<readonly Change[]>;
+  observe(heartbeat: Heartbeat): Promise<readonly Change[]>;
+  /** Beats by itself, `everyMs` after each beat. */
+  start(everyMs: number): void;
+  stop(): void;
+}
+
+/** A lease outlives so many beats of a fleet that beats by itself. */
+const LEASE_BEATS = 3;
+
+export function createPulse(fleet: {
+  readonly owner: string;
+  readonly policy: Policy;
+  readonly now: () => Instant;
+  readonly yieldTurn: () => Promise<void>;
+  readonly inspect: FleetOptions['inspect'];
+  readonly instanceDrivers: readonly Driver<InstanceFacts>[];
+  readonly serviceDrivers: readonly ServiceDriver[];
+  readonly inventory: Inventory;
+  readonly lease: Lease;
+  readonly queue: ActionQueue;
+  readonly claims: Claims;
+  readonly gate: Gate;
+  readonly entities: Entities;
+  readonly actions: Actions;
+  readonly board: Board;
+  readonly events: Events<FleetEvents>;
+}): Pulse {
+  const { policy, now, inventory, lease, queue, entities, actions, events } = fleet;
+  /** Changes since the beat began, whoever told them. */
+  let changed: Change[] = [];
+  const sources = [
+    ...fleet.instanceDrivers.map((driver) => sourceOf(driver, 'instances')),
+    ...fleet.serviceDrivers.map((driver) => sourceOf(driver, 'services')),
+  ];
+  const inTurn = createTurns();
+  const leading = createCoalesced(lead);
+  const beat = createCoalesced(beatOnce);
+  let seq = 0;
+  let isLeading = false;
+  let everyMs = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  function sourceOf(driver: AnyDriver, level: Level): Source {
+    const isAwaited = () => queue.all().some(isLive) || !inventory.hasRead(level, driver.name);
+    return createSource(driver, level, {
+      epoch: fleet.owner,
+      observeMs: policy.observeMs,
+      maxAgeMs: () => (isAwaited() ? 0 : driver.everyMs),
+      apply: async (reading, own) => {
+        changed.push(...(await take(reading, own)));
+      },
+      onBlind: (source, { code, message }) => {
+        inventory.blind(source, now(), driver.everyMs);
+        events.emit('blind', { source, code, message });
+      },
+      inspect: fleet.inspect,
+    });
+  }
+
+  async function beatOnce(): Promise<readonly Change[]> {
+    changed = [];
+    await leading();
+    const at = now();
+    await Promise.all(sources.map((source) => source.beat(at)));
+    const silent = inventory.elapse(now());
+    changed.push(...silent);
+    await inTurn(async () => release(silent));
+    for (const key of inventory.forget(now(), isWatched)) entities.drop(key);
+    if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
+    return changed;
+  }
+
+  /** Takes or renews the lease, and takes in what others armed. Where the store fails, observing goes on. */
+  async function lead(): Promise<void> {
+    try {
+      const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * everyMs));
+      await queue.refresh(now(), !leads);
+      if (leads && !isLeading) actions.lead(now());
+      if (!leads && isLeading) actions.yield();
+      isLeading = leads;
+      if (leads) await Promise.all([fleet.claims.renew(), queue.tidy()]);
+    } catch (error) {
+      events.emit('storeLost', { error });
+    }
+  }
+
+  /** Takes in one heartbeat, after those that came before it. */
+  function take(heartbeat: Heartbeat, own?: { readonly everyMs: number }): Promise<readonly Change[]> {
+    return inTurn(async () => {
+      const steps = inventory.applying(heartbeat, now(), own);
+      let step = steps.next();
+      while (!step.done) {
+        await fleet.yieldTurn();
+        step = steps.next();
+      }
+      for (const reading of [heartbeat.instances, heartbeat.services])
+        for (const problem of reading?.problems ?? []) events.emit('problem', problem);
+      release(step.value);
+      return step.value;
+    });
+  }
+
+  /** The new views are known: tell the charts, then release what waits for them. */
+  function release(changes: readonly Change[]): void {
+    if (stopped) return;
+    entities.tell(changes, now());
+    for (const change of changes) events.emit('changed', change);
+    entities.tick(now());
+    actions.evaluate(now());
+    entities.settle();
+    fleet.gate.reconsider();
+  }
+
+  const isWatched = (key: EntityKey): boolean => queue.lane(key).length > 0;
+
+  async function loop(): Promise<void> {
+    try {
+      await beat();
+    } catch (error) {
+      events.emit('fault', { key: 'beat', error });
+    }
+    if (!stopped) timer = setTimeout(loop, everyMs);
+  }
+
+  return {
+    beat,
+    async observe(heartbeat) {
+      if (!lease.held()) await leading();
+      return take(heartbeat);
+    },
+    start(every) {
+      everyMs = every;
+      clearTimeout(timer);
+      timer = setTimeout(loop, 0);
+    },
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      for (const source of sources) source.stop();
+    },
+  };
+}
