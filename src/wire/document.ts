@@ -103,7 +103,8 @@ export type WhenBody =
   | {
       readonly on: 'holds';
       readonly level: 'instances' | 'services';
-      readonly subject: { readonly ip: string } | { readonly key: string };
+      /** An address, or the key of an entity; not called `key`, which does not travel. */
+      readonly subject: { readonly ip: string } | { readonly entity: string };
       readonly state: string;
       readonly for_ms?: number;
     }

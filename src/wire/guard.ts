@@ -1,5 +1,6 @@
 import { isForbiddenName } from '../domain/identity.ts';
-import type { Limits } from './parse.ts';
+import { isObject, type JsonObject } from './json.ts';
+import type { Limits } from './limits.ts';
 import { malformed, pathText, shown, tooLarge } from './refusal.ts';
 import { isSecret } from './secrets.ts';
 
@@ -24,7 +25,8 @@ export function guard(root: unknown, limits: Pick<Limits, 'maxDepth' | 'maxEntit
       const found = `level ${path.length + 1}`;
       throw tooLarge({ what: 'document', where: where(), found, allowed: `at most ${limits.maxDepth} levels` });
     }
-    return Array.isArray(value) ? visitList(value) : visitObject(value, areNames);
+    if (Array.isArray(value)) return visitList(value);
+    return isObject(value) ? visitObject(value, areNames) : value;
   };
 
   const visitList = (list: readonly unknown[]): unknown => {
@@ -47,24 +49,32 @@ export function guard(root: unknown, limits: Pick<Limits, 'maxDepth' | 'maxEntit
     return kept ?? list;
   };
 
-  const visitObject = (object: object, areNames: boolean): unknown => {
-    const entries: [string, unknown][] = [];
-    let isChanged = false;
-    for (const [field, value] of Object.entries(object)) {
+  const visitObject = (object: JsonObject, areNames: boolean): unknown => {
+    let kept: Map<string, unknown> | null = null;
+    for (const field of Object.keys(object)) {
+      const value = object[field];
       if (isForbiddenName(field)) {
         throw malformed({ what: 'document', where: where(), found: `the name ${shown(field)}`, allowed: 'any other name' });
       }
       const isDropped = !(areNames && typeof value === 'object') && isSecret(field, value);
-      const wasHiddenFrom = hiddenFrom;
-      path.push(field);
-      if (isDropped) hiddenFrom = Math.min(hiddenFrom, path.length);
-      const clean = visit(value, false);
-      path.pop();
-      hiddenFrom = wasHiddenFrom;
-      if (isDropped || clean !== value) isChanged = true;
-      if (!isDropped) entries.push([field, clean]);
+      const clean = visitField(field, value, isDropped);
+      if (!isDropped && clean === value) continue;
+      kept ??= new Map(Object.entries(object));
+      if (isDropped) kept.delete(field);
+      else kept.set(field, clean);
     }
-    return isChanged ? Object.fromEntries(entries) : object;
+    return kept === null ? object : Object.fromEntries(kept);
+  };
+
+  /** A secret is looked through as well, but what stands in it is told by no path. */
+  const visitField = (field: string, value: unknown, isHidden: boolean): unknown => {
+    const wasHiddenFrom = hiddenFrom;
+    path.push(field);
+    if (isHidden) hiddenFrom = Math.min(hiddenFrom, path.length);
+    const clean = visit(value, false);
+    path.pop();
+    hiddenFrom = wasHiddenFrom;
+    return clean;
   };
 
   const refuseLossy = (value: number): void => {

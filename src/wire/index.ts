@@ -41,7 +41,7 @@ export {
 export { fromChanges } from './events.ts';
 export { fromViews, type HeartbeatMeta, type HeartbeatOptions, toHeartbeat } from './heartbeat.ts';
 export { instanceState } from './instance.ts';
-export { DEFAULT_LIMITS, type Limits } from './parse.ts';
+export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { type ReadOptions, read } from './read.ts';
 export { fromReply, type ReplyParts } from './reply.ts';
 export { serviceState } from './service.ts';

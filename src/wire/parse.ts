@@ -1,19 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { FleetError } from '../errors.ts';
+import type { Limits } from './limits.ts';
 import { malformed, tooLarge } from './refusal.ts';
 import { positionOf, scan } from './scan.ts';
-
-/** How much of a text is taken at all. */
-export interface Limits {
-  /** Bytes of the text in UTF-8. */
-  readonly maxBytes: number;
-  /** Levels of objects and lists in each other. */
-  readonly maxDepth: number;
-  /** Entries of all lists together. */
-  readonly maxEntities: number;
-}
-
-export const DEFAULT_LIMITS: Limits = { maxBytes: 8 * 1024 * 1024, maxDepth: 32, maxEntities: 100_000 };
 
 /** Parses a JSON text, or refuses it with the line, the column and the reason. */
 export function parse(input: string | Uint8Array, limits: Limits): unknown {
@@ -22,9 +11,9 @@ export function parse(input: string | Uint8Array, limits: Limits): unknown {
     throw tooLarge({ what: 'document', where: 'its root', found: `${bytes} bytes`, allowed: `at most ${limits.maxBytes} bytes` });
   }
   const text = withoutMark(typeof input === 'string' ? input : decode(input));
-  const flaw = scan(text, limits.maxDepth);
+  const flaw = scan(text, limits);
   if (flaw === null) return JSON.parse(text);
-  const refuse = flaw.isTooDeep ? tooLarge : malformed;
+  const refuse = flaw.isTooLarge ? tooLarge : malformed;
   throw refuse({ what: 'document', where: placeOf(text, flaw.offset), found: flaw.found, allowed: flaw.allowed });
 }
 

@@ -4,8 +4,9 @@ import { guard } from './guard.ts';
 import { isObject } from './json.ts';
 import { kindOf } from './kind.ts';
 import { modernised } from './lenient.ts';
-import { DEFAULT_LIMITS, type Limits, parse } from './parse.ts';
-import { malformed, pathText, shown } from './refusal.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { parse } from './parse.ts';
+import { malformed, pathText, shown, sortOf } from './refusal.ts';
 import { SHAPES } from './shapes.ts';
 
 /** How a text is read. */
@@ -24,7 +25,8 @@ export interface ReadOptions<K extends Kind = Kind> extends Partial<Limits> {
  * what, where, found and allowed, and then nothing of the document is given.
  *
  * @param input JSON, as text or as bytes in UTF-8
- * @param options `maxBytes` is 8 MiB, `maxDepth` 32 levels, `maxEntities` 100,000 entries of lists, unless said
+ * @param options `maxBytes` is 8 MiB, `maxDepth` 32 levels, `maxEntities` 100,000 entries of lists,
+ * `maxNames` 10,000 names of an object, unless said
  * @throws FleetError ER0222 (malformed), ER0223 (too large)
  *
  * @example
@@ -36,7 +38,7 @@ export interface ReadOptions<K extends Kind = Kind> extends Partial<Limits> {
 export function read<K extends Kind = Kind>(input: string | Uint8Array, options: ReadOptions<K> = {}): DocumentOf<K> {
   const limits = { ...DEFAULT_LIMITS, ...options };
   const root = guard(parse(input, limits), limits);
-  if (!isObject(root)) throw malformed({ what: 'document', where: pathText([]), found: shown(root), allowed: 'an object' });
+  if (!isObject(root)) throw malformed({ what: 'document', where: pathText([]), found: sortOf(root), allowed: 'an object' });
   const kind = kindOf(root);
   if (options.kind !== undefined && kind !== options.kind) {
     throw malformed({ what: 'document', where: pathText([]), found: `the kind ${kind}`, allowed: `the kind ${options.kind}` });
@@ -47,10 +49,13 @@ export function read<K extends Kind = Kind>(input: string | Uint8Array, options:
   return { kind, body } as DocumentOf<K>;
 }
 
+/** The schemas that expect an object or a list. */
+const STRUCTURES: ReadonlySet<string> = new Set(['custom', 'array', 'variant', 'union']);
+
 function refuseOtherShapes(kind: Kind, body: unknown): void {
   const { issues } = v.safeParse(SHAPES[kind], body, { abortEarly: true });
   if (issues === undefined) return;
-  const [{ path, input, message }] = issues;
+  const [{ type, path, input, message }] = issues;
   const where = pathText((path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key))));
-  throw malformed({ what: kind, where, found: shown(input), allowed: message });
+  throw malformed({ what: kind, where, found: STRUCTURES.has(type) ? sortOf(input) : shown(input), allowed: message });
 }

@@ -35,13 +35,19 @@ export const printable = (text: string): string =>
 
 /** A value as an error may show it: short, printable, never the inside of an object or list. */
 export function shown(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (typeof value !== 'string') return sortOf(value);
+  const short = printable(value.slice(0, SHOWN_LENGTH).replace(/["\\]/g, '\\$&'));
+  return value.length > SHOWN_LENGTH ? `"${short}…" (${value.length} characters)` : `"${short}"`;
+}
+
+/** What sort of value stands where another sort belongs; its content tells nothing, and might be a secret. */
+export function sortOf(value: unknown): string {
   if (value === undefined) return 'nothing';
-  if (typeof value === 'string') {
-    const short = printable(value.slice(0, SHOWN_LENGTH).replace(/["\\]/g, '\\$&'));
-    return value.length > SHOWN_LENGTH ? `"${short}…" (${value.length} characters)` : `"${short}"`;
-  }
+  if (value === null) return 'null';
   if (Array.isArray(value)) return `a list of ${value.length}`;
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+  if (typeof value === 'string') return 'a text';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 const PLAIN_FIELD = /^[A-Za-z_][\w.-]{0,63}$/;

@@ -1,11 +1,12 @@
+import type { Limits } from './limits.ts';
 import { shown } from './refusal.ts';
 
-/** The first thing in a text that makes it no JSON, or deeper than allowed. */
+/** The first thing in a text that makes it no JSON, or more than is taken. */
 export interface Flaw {
   readonly offset: number;
   readonly found: string;
   readonly allowed: string;
-  readonly isTooDeep?: true;
+  readonly isTooLarge?: true;
 }
 
 /** What may come next; `first …` where the object or list may also end at once. */
@@ -24,10 +25,10 @@ const LITERALS = ['true', 'false', 'null'];
 
 /**
  * Looks a JSON text over before it is parsed: the messages of `JSON.parse` differ by version and quote the text, and a text
- * that is nested a million deep costs it seconds. A name that an object has twice is a flaw too: one of both would be lost.
+ * that is nested or wide beyond measure costs it seconds. A name that an object has twice is a flaw too: one of both would be lost.
  * @returns the first flaw, or null where `JSON.parse` will take the text.
  */
-export function scan(text: string, maxDepth: number): Flaw | null {
+export function scan(text: string, { maxDepth, maxNames }: Pick<Limits, 'maxDepth' | 'maxNames'>): Flaw | null {
   const open: Open[] = [];
   let expected: Expected = 'value';
   let offset = skipBlanks(text, 0);
@@ -53,11 +54,14 @@ export function scan(text: string, maxDepth: number): Flaw | null {
       const name = nameIn(text.slice(offset, token.end));
       if (names?.has(name)) return { offset, found: `the name ${shown(name)} again`, allowed: 'each name once in an object' };
       names?.add(name);
+      if (names && names.size > maxNames) {
+        return { offset, found: `name ${names.size} of an object`, allowed: `at most ${maxNames}`, isTooLarge: true };
+      }
       offset = token.end;
       expected = 'colon';
     } else if (char === '{' || char === '[') {
       if (open.length === maxDepth) {
-        return { offset, found: `level ${maxDepth + 1}`, allowed: `at most ${maxDepth} levels`, isTooDeep: true };
+        return { offset, found: `level ${maxDepth + 1}`, allowed: `at most ${maxDepth} levels`, isTooLarge: true };
       }
       open.push(char === '{' ? new Set() : null);
       offset++;

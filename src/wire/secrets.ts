@@ -2,6 +2,9 @@
 const SECRET_FIELD =
   /pass_?(?:word|wd|phrase)|secret|credential|token|authori[sz]ation|(?:^|_)(?:user|user_?name|login|key|key_?name|key_?id|pem|pwd)$/;
 
+/** Most names are none of these in any spelling: they are told apart at the least cost. */
+const SUSPECT = /pass|secret|cred|token|author|user|login|key|pem|pwd|cloud/i;
+
 const MASKED = /^\*+$/;
 
 const snakeCase = (field: string): string =>
@@ -15,6 +18,7 @@ const snakeCase = (field: string): string =>
  * unless it is only named; what is already masked by asterisks is none.
  */
 export function isSecret(field: string, value: unknown): boolean {
+  if (!SUSPECT.test(field)) return false;
   const name = snakeCase(field);
   if (name === 'cloud' || name === 'clouds') return typeof value === 'object' && value !== null;
   return SECRET_FIELD.test(name) && !(typeof value === 'string' && MASKED.test(value));

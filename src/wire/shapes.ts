@@ -126,7 +126,7 @@ const when: v.GenericSchema<unknown, WhenBody> = v.lazy(() =>
       looseFields({
         on: v.literal('holds'),
         level: word(LEVELS),
-        subject: v.union([fields({ ip: field.ip }), fields({ key: field.entityKey })], '{"ip": …} or {"key": …}'),
+        subject: v.union([fields({ ip: field.ip }), fields({ entity: field.entityKey })], '{"ip": …} or {"entity": …}'),
         state: field.anyText,
         for_ms: optional(field.count),
       }),

@@ -34,7 +34,8 @@ function whenBody(trigger: Trigger): WhenBody {
     case 'now':
       return { on: 'now' };
     case 'holds': {
-      const { on, level, subject, state, forMs } = trigger;
+      const { on, level, state, forMs } = trigger;
+      const subject = 'ip' in trigger.subject ? trigger.subject : { entity: trigger.subject.key };
       return { on, level, subject, state, ...(forMs !== undefined && { for_ms: forMs }) };
     }
     case 'all':
@@ -94,7 +95,7 @@ function fromWhen(when: WhenBody, at: Path): Trigger {
       const subject: Subject =
         'ip' in when.subject
           ? { ip: checkedIp(when.subject.ip, [...at, 'subject', 'ip']) }
-          : { key: asEntityKey(when.subject.key) };
+          : { key: asEntityKey(when.subject.entity) };
       return { on, level, subject, state, ...(for_ms !== undefined && { forMs: for_ms }) };
     }
     case 'all':

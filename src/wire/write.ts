@@ -1,6 +1,6 @@
 import type { WireDocument } from './document.ts';
 import { guard } from './guard.ts';
-import { DEFAULT_LIMITS } from './parse.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
 
 /**
  * Writes a document as JSON: the inverse of {@link read}. What must not travel is left out here as well: clouds (but for

@@ -72,7 +72,7 @@ describe('a text that is not JSON', () => {
     );
     fc.assert(
       fc.property(texts, (text) => {
-        const flaw = scan(text, 1000);
+        const flaw = scan(text, { maxDepth: 1000, maxNames: 1000 });
         if (flaw?.found.startsWith('the name')) return;
         const parses = () => JSON.parse(text);
         if (flaw === null) expect(parses).not.toThrow();
@@ -99,6 +99,12 @@ describe('what is too large', () => {
 
   test('is refused by its depth before it is parsed', () => {
     expect(() => read('['.repeat(4_000_000))).toThrow('line 1, column 33: found level 33, allowed: at most 32 levels');
+  });
+
+  test('is refused by the names of one object before it is parsed', () => {
+    expect(() => read('{"a":1,"b":2,"c":3}', { maxNames: 2 })).toThrow(
+      'line 1, column 14: found name 3 of an object, allowed: at most 2',
+    );
   });
 
   test('is refused by the entries of all lists together', () => {

@@ -84,7 +84,7 @@ describe('what only the lenient reader takes', () => {
     expect(returned(0)).toEqual({ code: '000000' });
     expect(returned({ error: '000000', version: '1.0' })).toEqual({ code: '000000', version: '1.0' });
     expect(returned({ command: { action: 'status' } })).toEqual({ command: { action: 'status' } });
-    expect(() => read('{"instances":[],"return":"ER0018"}')).toThrow('return: found "ER0018", allowed: an object');
+    expect(() => read('{"instances":[],"return":"ER0018"}')).toThrow('return: found a text, allowed: an object');
   });
 
   test('the state `On` with any other code than success is refused in every mode', () => {
