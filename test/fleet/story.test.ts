@@ -18,7 +18,8 @@ test('a service whose instance is stopped is started rung by rung', async () => 
   });
   const rungs: string[] = [];
   fleet.on('changed', ({ key, kind, to }) => {
-    if (kind === 'changed' && (key === 'services/node13' || to.ip === '10.0.0.209') && rungs.at(-1) !== to.state) rungs.push(to.state);
+    if (kind === 'changed' && (key === 'services/node13' || to.ip === '10.0.0.209') && rungs.at(-1) !== to.state)
+      rungs.push(to.state);
   });
   await fleet.beat();
 
