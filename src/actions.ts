@@ -12,7 +12,7 @@ import {
 import { createCharts, type Step } from './charts.ts';
 import type { Claims } from './claims.ts';
 import { type Action, type ActionStatus, isEnded, isLive } from './domain/action.ts';
-import { type ActionId, asActionId, asEntityKey, asToken, type Instant } from './domain/identity.ts';
+import { type ActionId, asActionId, asEntityKey, asToken, type EntityKey, type Instant } from './domain/identity.ts';
 import { isFirstInLane } from './domain/lanes.ts';
 import { NOW, type Verdict } from './domain/trigger.ts';
 import type { ActionPatch, ActionQueue } from './queue.ts';
@@ -23,8 +23,8 @@ export interface Actions {
   lead(now: Instant): void;
   /** Ends all charts; called on losing the lead. */
   yield(): void;
-  /** Lets every action that may be due look at its trigger. */
-  evaluate(now: Instant): void;
+  /** Lets every action that may be due look at its trigger; of one lane, or of all. */
+  evaluate(now: Instant, lane?: EntityKey): void;
   /** Takes in a record that another fleet wrote. */
   take(action: Action, now: Instant): void;
   /** Sends a person's decision to a chart. */
@@ -89,10 +89,10 @@ export function createActions(fleet: {
     else charts.restore(action.id, value, { ...contextOf(action, fleet.limits), seenAt: now, notBefore: now });
   }
 
-  function evaluate(now: Instant): void {
+  function evaluate(now: Instant, lane?: EntityKey): void {
     if (!leading) return;
-    for (const [id, patch] of unsaved) void write(id, patch);
-    for (const action of queue.all()) {
+    if (lane === undefined) for (const [id, patch] of unsaved) void write(id, patch);
+    for (const action of lane === undefined ? queue.all() : queue.lane(lane)) {
       const chart = charts.peek(action.id);
       const status = (chart?.value ?? 'waiting') as ActionStatus;
       if (status === 'failed' || isEnded({ status })) continue;
@@ -102,7 +102,7 @@ export function createActions(fleet: {
       if (status === 'waiting' && !isDue && !mayExpire) continue;
       charts.deliver(action.id, { type: 'heartbeat', now, fresh, holds: isDue } as { type: string });
     }
-    charts.settle();
+    if (lane === undefined) charts.settle();
   }
 
   return {

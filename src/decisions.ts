@@ -1,5 +1,5 @@
 import type { Actions } from './actions.ts';
-import { type Action, isLive } from './domain/action.ts';
+import { type Action, isEnded, isLive } from './domain/action.ts';
 import type { ActionId, Instant } from './domain/identity.ts';
 import { FleetError } from './errors.ts';
 import { type Events, once } from './events.ts';
@@ -14,7 +14,10 @@ export function createDecisions(fleet: {
   readonly lease: Lease;
   readonly events: Events<FleetEvents>;
   readonly now: () => Instant;
-}): Pick<Fleet, 'cancel' | 'retry' | 'discard' | 'extend' | 'settled'> {
+}): Pick<Fleet, 'cancel' | 'retry' | 'discard' | 'extend' | 'settled'> & {
+  /** Ends an action in whatever way fits; one that has ended already is left alone. */
+  end(id: ActionId): Promise<void>;
+} {
   const { queue, actions, lease, events, now } = fleet;
 
   async function found(id: ActionId): Promise<Action> {
@@ -34,10 +37,10 @@ export function createDecisions(fleet: {
     if (!lease.held() || decision === 'retry') {
       const written = await queue.update(id, patch);
       actions.take(written, now());
-      actions.evaluate(now());
+      actions.evaluate(now(), written.lane);
       return written;
     }
-    const written = once(events, 'action', (action) => action.id === id && action.status === patch.status);
+    const written = once(events, 'action', (action) => action.id === id && isEnded(action));
     actions.decide(id, decision, now());
     return written;
   }
@@ -46,6 +49,11 @@ export function createDecisions(fleet: {
     async cancel(id) {
       await fitting(id, 'cancel', isLive);
       return decide(id, 'cancel', { status: 'cancelled' });
+    },
+    async end(id) {
+      const action = await queue.find(id);
+      if (!action || isEnded(action)) return;
+      await decide(id, isLive(action) ? 'cancel' : 'discard', { status: 'cancelled' });
     },
     async retry(id) {
       await fitting(id, 'retry', isFailed);

@@ -73,7 +73,7 @@ export function createFleet(options: FleetOptions): Fleet {
     isLeader: lease.held,
     written(action) {
       events.emit('action', action);
-      if (action.status !== 'dispatching') actions.evaluate(now());
+      actions.evaluate(now(), action.lane);
     },
     found(action) {
       events.emit('action', action);
@@ -165,7 +165,7 @@ export function createFleet(options: FleetOptions): Fleet {
   async function dispatch(command: Command): Promise<Reply> {
     const { code, steps, cancels, rejected, targets } = plan(command, known, queue.all());
     const armed = await arm(steps, command.key === undefined ? {} : { key: command.key });
-    for (const id of cancels) await decisions.cancel(id);
+    for (const id of cancels) await decisions.end(id);
     const isNow = (action: Action) => action.when.on === 'now';
     return {
       code,

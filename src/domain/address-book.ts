@@ -10,16 +10,18 @@ export interface Tenant {
 /** Ips to their tenants: one, or several where two report the same one. */
 export interface AddressBook<T extends Tenant> {
   at(ip: Ip): T | 'none' | 'conflict';
+  /** Everybody at an ip. */
+  tenants(ip: Ip): readonly T[];
   /**
    * Books `tenant` under what it reports now. A remembered address is kept until another tenant reports it.
-   * @returns tenants that this made lose a remembered ip, and whether the ip is now in conflict
+   * @returns tenants that this made lose a remembered ip
    */
-  book(tenant: T, reported: Ip | null): { readonly displaced: readonly T[]; readonly conflict: boolean };
+  book(tenant: T, reported: Ip | null): readonly T[];
   /** Takes `tenant` out: a terminated instance owns no ip. */
   strike(tenant: T): void;
 }
 
-const NOTHING = { displaced: [], conflict: false } as const;
+const NOBODY = [] as const;
 
 export function createAddressBook<T extends Tenant>(): AddressBook<T> {
   const byIp = new Map<Ip, T | readonly T[]>();
@@ -49,12 +51,13 @@ export function createAddressBook<T extends Tenant>(): AddressBook<T> {
       if (found === undefined) return 'none';
       return isShared(found) ? 'conflict' : found;
     },
+    tenants: tenantsOf,
     book(tenant, reported) {
       if (reported === null) {
         tenant.reported = false;
-        return NOTHING;
+        return NOBODY;
       }
-      if (tenant.ip === reported && tenant.reported && byIp.get(reported) === tenant) return NOTHING;
+      if (tenant.ip === reported && tenant.reported && byIp.get(reported) === tenant) return NOBODY;
       leave(tenant);
       tenant.ip = reported;
       tenant.reported = true;
@@ -63,7 +66,7 @@ export function createAddressBook<T extends Tenant>(): AddressBook<T> {
       for (const other of displaced) other.ip = null;
       const rivals = others.filter((other) => other.reported);
       put(reported, [...rivals, tenant]);
-      return { displaced, conflict: rivals.length > 0 };
+      return displaced;
     },
     strike: leave,
   };

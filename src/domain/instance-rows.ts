@@ -30,6 +30,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
 
   function* take(reading: Reading<InstanceFacts>, sweep: Sweep): Generator<void, void> {
     const { source } = sweep;
+    const changed: InstanceRow[] = [];
     let listed = 0;
     let turn = 0;
     for (const facts of reading.items) {
@@ -42,21 +43,42 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
         }
         adopt(row, source);
       }
-      if (row.seq !== source.seq) listed++;
-      row.seq = source.seq;
+      if (row.sweep !== source.sweeps) listed++;
+      row.sweep = source.sweeps;
       if (!row.counting && row.facts !== null && isSameInstance(row.facts, facts)) {
-        row.readAt = facts.readAt;
+        row.readAt = later(row.readAt, facts.readAt);
         continue;
       }
       row.facts = facts;
-      settle(row, row.hint === null ? facts : { ...row.hint, ...facts }, reading.complete, sweep);
+      changed.push(row);
     }
-    if (!reading.complete) return;
-    source.completeAt.instances = reading.readAt;
-    if (listed === source.entities.instances) return;
+    const missing = reading.complete && listed < source.entities.instances ? yield* unlisted(source) : [];
+    vacate(changed, missing);
+    for (const row of changed) {
+      if (++turn % policy.turnSize === 0) yield;
+      settle(row, reading.complete, sweep);
+    }
+    for (const row of missing) miss(row, reading.readAt, sweep);
+    for (const row of changed) contest(row, sweep);
+    if (reading.complete) source.completeAt.instances = reading.readAt;
+  }
+
+  function* unlisted(source: Source): Generator<void, readonly InstanceRow[]> {
+    const missing: InstanceRow[] = [];
+    let turn = 0;
     for (const row of rows()) {
       if (++turn % policy.turnSize === 0) yield;
-      if (row.source === source && row.seq !== source.seq) miss(row, reading.readAt, sweep);
+      if (row.source === source && row.sweep !== source.sweeps) missing.push(row);
+    }
+    return missing;
+  }
+
+  /** Old addresses are left before new ones are taken, so that the order of a list does not matter. */
+  function vacate(changed: readonly InstanceRow[], missing: readonly InstanceRow[]): void {
+    for (const row of missing) row.reported = false;
+    for (const row of changed) {
+      const ip = row.facts?.ip ?? null;
+      if (ip !== null && (ip !== row.ip || !row.reported)) book.strike(row);
     }
   }
 
@@ -68,8 +90,9 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.counting = true;
   }
 
-  function settle(row: InstanceRow, facts: InstanceFacts, complete: boolean, sweep: Sweep): void {
+  function settle(row: InstanceRow, complete: boolean, sweep: Sweep): void {
     const before = row.view;
+    const facts = factsOf(row);
     const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
     row.sshMisses = power === 'running' && facts.ssh !== 'up' && facts.ssh !== undefined ? row.sshMisses + 1 : 0;
     const past = {
@@ -84,13 +107,16 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.missed = power === 'terminated' ? row.missed + (complete ? 1 : 0) : 0;
     const isGone = power === 'terminated' && row.missed >= policy.tolerance;
     row.counting = derived.suspect || row.sshMisses > 0 || (power === 'terminated' && !isGone);
-    if (!derived.suspect) row.readAt = facts.readAt;
-    const inConflict = claim(row, power === 'terminated' ? 'none' : facts.ip, sweep);
+    if (!derived.suspect) row.readAt = later(row.readAt, facts.readAt);
+    if (power === 'terminated') book.strike(row);
+    else displace(book.book(row, facts.ip), sweep);
     const mark = facts.bootId ?? before?.mark ?? null;
     const view = viewOf(row, derived, sweep, { mark, gone: isGone, raw: facts.power?.raw });
     show(row, view, sweep, isGone && before?.gone === false ? 'vanished' : undefined);
-    if (inConflict) sweep.note('conflict', row, before, view);
   }
+
+  const factsOf = ({ facts, hint }: InstanceRow): InstanceFacts =>
+    (hint === null ? facts : { ...hint, ...facts }) as InstanceFacts;
 
   /** A complete reading did not list it. It is gone only after some of them: NotFound is not gone. */
   function miss(row: InstanceRow, readAt: Instant, sweep: Sweep): void {
@@ -113,20 +139,24 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     else gone.delete(row);
   }
 
-  /** @returns whether two live instances now report one ip */
-  function claim(row: InstanceRow, reported: Ip | null | 'none', sweep: Sweep): boolean {
-    if (reported === 'none') {
-      book.strike(row);
-      return false;
-    }
-    const { displaced, conflict } = book.book(row, reported);
-    for (const other of displaced) {
-      const before = other.view;
+  /** Who only remembered an address loses it to whoever reports it. */
+  function displace(displaced: readonly InstanceRow[], sweep: Sweep): void {
+    for (const row of displaced) {
+      const before = row.view;
       if (!before) continue;
-      other.view = { ...before, ip: null };
-      sweep.note('moved', other, before, other.view);
+      row.view = { ...before, ip: null };
+      sweep.note('moved', row, before, row.view);
     }
-    return conflict;
+  }
+
+  /** Notes for everybody at an address that they are now in conflict over it. */
+  function contest(row: InstanceRow, sweep: Sweep): void {
+    const rivals = row.ip === null ? [] : book.tenants(row.ip);
+    if (rivals.length < 2) row.contested = false;
+    for (const rival of rivals.length < 2 ? [] : rivals) {
+      if (!rival.contested && rival.view) sweep.note('conflict', rival, rival.view, rival.view);
+      rival.contested = true;
+    }
   }
 
   function rowOf(facts: InstanceFacts): InstanceRow {
@@ -201,6 +231,8 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
   };
 }
 
+const later = (a: Instant, b: Instant): Instant => Math.max(a, b) as Instant;
+
 const UNSEEN = { source: null, heldSince: createHeldSince() };
 
 const newRow = (cloud: string, id: string): InstanceRow => ({
@@ -213,11 +245,12 @@ const newRow = (cloud: string, id: string): InstanceRow => ({
   hint: null,
   view: null,
   readAt: NEVER,
-  seq: -1,
+  sweep: -1,
   missed: 0,
   sshMisses: 0,
   wasUp: false,
   counting: true,
   ip: null,
   reported: false,
+  contested: false,
 });

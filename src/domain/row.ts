@@ -14,8 +14,8 @@ export interface Ladder {
   readonly needs?: (service: Service, rung: ServiceRung) => readonly EntityKey[];
 }
 
-/** The readAt of what was never read. */
-export const NEVER = Number.NEGATIVE_INFINITY as Instant;
+/** The readAt of what was never read: a number, since views are written down as JSON. */
+export const NEVER = 0 as Instant;
 
 /** What the inventory remembers of one instance. Counters live here, so that an unchanged observation changes no view. */
 export interface InstanceRow extends Tenant {
@@ -30,13 +30,16 @@ export interface InstanceRow extends Tenant {
   hint: InstanceFacts | null;
   view: View | null;
   readAt: Instant;
-  seq: number;
+  /** The sweep of its source that listed it last. */
+  sweep: number;
   /** Complete readings in a row that did not list it, or listed it as terminated. */
   missed: number;
   sshMisses: number;
   wasUp: boolean;
   /** Whether equal facts may still lead to another view. */
   counting: boolean;
+  /** Whether it has been told that others report its ip too. */
+  contested: boolean;
 }
 
 /** What the inventory remembers of one service. */
@@ -50,7 +53,6 @@ export interface ServiceRow {
   facts: ServiceFacts | null;
   view: View | null;
   readAt: Instant;
-  seq: number;
   counting: boolean;
 }
 
@@ -88,6 +90,7 @@ export function adopt(row: Row, source: Source): void {
   source.entities[row.level]++;
   row.source = source;
   row.counting = true;
+  if (row.level === 'instances') row.sweep = -1;
 }
 
 /** The view of a row, now that its facts come to `derived`. */

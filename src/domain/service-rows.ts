@@ -1,6 +1,6 @@
 import { createHeldSince, deriveService, FULL_LADDER, UNKNOWN_SERVICE } from './derive.ts';
 import type { Reading } from './heartbeat.ts';
-import { type EntityKey, type Ip, serviceKey } from './identity.ts';
+import { type EntityKey, type Instant, type Ip, serviceKey } from './identity.ts';
 import type { Policy } from './policy.ts';
 import { adopt, isSameService, type Ladder, NEVER, type ServiceRow, viewOf } from './row.ts';
 import type { Service, ServiceFacts } from './service.ts';
@@ -48,8 +48,7 @@ export function createServiceRows(options: {
       }
       const row = rowOf(facts);
       if (row.source !== source) adopt(row, source);
-      row.seq = source.seq;
-      row.readAt = facts.readAt;
+      row.readAt = Math.max(row.readAt, facts.readAt) as Instant;
       if (!row.counting && row.facts !== null && isSameService(row.facts, facts)) continue;
       row.facts = facts;
       row.counting = false;
@@ -138,6 +137,5 @@ const newRow = (name: string, service: Service | null, ladder: Ladder | undefine
   facts: null,
   view: null,
   readAt: NEVER,
-  seq: -1,
   counting: true,
 });

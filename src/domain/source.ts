@@ -9,6 +9,8 @@ export interface Source {
   own: boolean;
   epoch: string;
   seq: number;
+  /** How many of its heartbeats were taken: a source that restarts may count its own from the start. */
+  sweeps: number;
   /** Its own interval: told by a driver, learned from one that pushes. */
   everyMs: number;
   heardAt: Instant;
@@ -29,6 +31,7 @@ export const createSource = (name: string, own: boolean, everyMs: number, now: I
   own,
   epoch: '',
   seq: -1,
+  sweeps: 0,
   everyMs,
   heardAt: now,
   seenSince: now,
@@ -72,6 +75,7 @@ export function hear(source: Source, beat: Heartbeat, now: Instant): void {
   if (wasDeaf || source.epoch !== beat.epoch) source.seenSince = now;
   source.epoch = beat.epoch;
   source.seq = beat.seq;
+  source.sweeps++;
   source.heardAt = now;
   source.blind = false;
   source.silent = false;
