@@ -95,7 +95,6 @@ export function ssh(options: SshOptions): SshShell {
       if (signal.aborted || !isFleetError(error)) throw error;
       if (error.code === 'ER0220') return false;
       if (error.code !== 'ER0212') return true;
-      connection.drop();
       throw sshFailure('silent', ip, `its open connection did not answer within ${silentMs} ms`, error);
     }
   };

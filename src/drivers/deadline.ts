@@ -36,8 +36,8 @@ export async function withinDeadline<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const limit = deadline(ms, what, signal);
-  limit.signal.throwIfAborted();
   try {
+    limit.signal.throwIfAborted();
     return await new Promise<T>((resolve, reject) => {
       limit.signal.addEventListener('abort', () => reject(limit.signal.reason), { once: true });
       work(limit.signal).then(resolve, reject);

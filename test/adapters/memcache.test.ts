@@ -7,11 +7,11 @@ import { memcache } from 'fleetbeat/adapters/services/memcache';
 import { type SshShell, ssh } from 'fleetbeat/adapters/ssh';
 import { driverContract } from 'fleetbeat/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { PermittedCall } from '../../src/contracts.ts';
+import type { PermittedCall, ServiceDriver } from '../../src/contracts.ts';
 import { asInstant, asToken, type Ip, parseIp } from '../../src/domain/identity.ts';
 import type { Service, ServiceFacts, ServiceVerb } from '../../src/domain/service.ts';
 import { overShell } from '../../src/drivers/over-shell.ts';
-import type { ServiceDriver } from '../../src/fleet.ts';
+
 import { freePort, loopback, makeSshKey, requires, type SshdServer, startSshd } from '../support/servers.ts';
 
 const never = new AbortController().signal;
@@ -186,14 +186,18 @@ requires('sshd')('a memcache on a host', () => {
     expect(await look()).toMatchObject({ code: '000000' });
   });
 
-  test('that hangs fails with the reason, and is killed by stop', async () => {
+  test('that hangs fails with the reason; let go, it is the same run as before; hanging, it is killed by stop', async () => {
     await perform('install', 'start');
+    const { runId } = await look();
     kill('nosql1', 'SIGSTOP');
     expect(await look()).toMatchObject({
       code: 'ER0005',
       holds: { up: false },
       reason: expect.stringContaining('did not answer'),
     });
+    kill('nosql1', 'SIGCONT');
+    expect(await look()).toMatchObject({ code: '000000', runId });
+    kill('nosql1', 'SIGSTOP');
     expect(await perform('stop')).toEqual([null]);
     expect(await look()).toMatchObject({ code: 'ER0023' });
   });

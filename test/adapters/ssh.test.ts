@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type SshOptions, type SshShell, ssh } from 'fleetbeat/adapters/ssh';
@@ -98,6 +98,15 @@ requires('sshd')('a shell over ssh', () => {
   beforeAll(async () => {
     host = await startHost();
   });
+
+  /** A proxy counts the connections to the host, and can cut them while the host goes on. */
+  async function shellThroughProxy(host: SshdServer, options: Partial<SshOptions> = {}) {
+    const proxy = await faultyProxy({ host: host.address, port: host.port }, []);
+    servers.push(proxy);
+    const port = Number(proxy.address.split(':')[1]);
+    const shell = shellTo(host, { port, knownHosts: `[127.0.0.1]:${port} ${host.hostKey().publicKey}`, ...options });
+    return { proxy, shell, ip: asIp('127.0.0.1') };
+  }
 
   describe('knows a host by its key', () => {
     test('a host with its known key is up', async () => {
@@ -243,14 +252,15 @@ requires('sshd')('a shell over ssh', () => {
       expect(await open({ port, knownHosts: host.knownHostsLine() }).reachable(asIp(loopback(202)), signal)).toBe('silent');
     });
 
-    test('a host that freezes after it was up is silent, and up again once it is thawed', async () => {
+    test('a host that freezes after it was up is silent, and up again over a new connection once it is thawed', async () => {
       const host = await startHost();
-      const shell = shellTo(host, { silentMs: 300 });
-      expect(await shell.reachable(host.ip, signal)).toBe('up');
+      const { proxy, ip, shell } = await shellThroughProxy(host, { silentMs: 300 });
+      expect(await shell.reachable(ip, signal)).toBe('up');
       host.freeze();
-      expect(await shell.reachable(host.ip, signal)).toBe('silent');
+      expect(await shell.reachable(ip, signal)).toBe('silent');
       host.thaw();
-      expect(await shell.reachable(host.ip, signal)).toBe('up');
+      expect(await shell.reachable(ip, signal)).toBe('up');
+      expect(proxy.connections().accepted).toBe(2);
     });
 
     test('a host that goes and comes back is refused, then up', async () => {
@@ -285,11 +295,7 @@ requires('sshd')('a shell over ssh', () => {
     });
 
     test('over one connection, however many run at once', async () => {
-      const proxy = await faultyProxy({ host: host.address, port: host.port }, []);
-      servers.push(proxy);
-      const port = Number(proxy.address.split(':')[1]);
-      const shell = open({ username: host.username, port, knownHosts: `[127.0.0.1]:${port} ${host.hostKey().publicKey}` });
-      const ip = asIp('127.0.0.1');
+      const { proxy, ip, shell } = await shellThroughProxy(host);
       const results = await Promise.all(
         Array.from({ length: 30 }, (_, i) => shell.run(ip, ['echo', String(i)], { deadlineMs: 10_000 }, signal)),
       );
@@ -353,15 +359,14 @@ requires('sshd')('a shell over ssh', () => {
     });
 
     test('and leaves the old one where the new one does not arrive whole', async () => {
-      const host = await startHost();
-      const path = join(host.home, 'kept');
+      const { proxy, ip, shell } = await shellThroughProxy(host);
+      const path = join(mkdtempSync(join(host.home, 'cut-')), 'kept');
       writeFileSync(path, 'old');
-      const shell = shellTo(host, { putMs: 1000 });
-      await shell.reachable(host.ip, signal);
-      const work = rejection(shell.put(host.ip, path, new Uint8Array(50_000_000), 0o600, signal));
-      while (!readdirSync(host.home).some((name) => name.endsWith('.part'))) await new Promise(setImmediate);
-      await host.stop();
-      expect(await work).toMatchObject({ code: expect.stringMatching(/ER0220|ER0212/) });
+      const work = rejection(shell.put(ip, path, new Uint8Array(50_000_000), 0o600, signal));
+      await expect.poll(() => readdirSync(dirname(path))).toHaveLength(2);
+      await proxy.stop();
+      expect(await work).toMatchObject({ code: 'ER0220', retryable: true });
+      await expect.poll(() => readdirSync(dirname(path))).toEqual(['kept']);
       expect(readFileSync(path, 'utf8')).toBe('old');
     });
 
