@@ -4,7 +4,7 @@ import { guard } from './guard.ts';
 import { isObject } from './json.ts';
 import { kindOf } from './kind.ts';
 import { modernised } from './lenient.ts';
-import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { type Limits, limitsOf } from './limits.ts';
 import { parse } from './parse.ts';
 import { malformed, pathText, shown, sortOf } from './refusal.ts';
 import { SHAPES } from './shapes.ts';
@@ -36,7 +36,7 @@ export interface ReadOptions<K extends Kind = Kind> extends Partial<Limits> {
  * ```
  */
 export function read<K extends Kind = Kind>(input: string | Uint8Array, options: ReadOptions<K> = {}): DocumentOf<K> {
-  const limits = { ...DEFAULT_LIMITS, ...options };
+  const limits = limitsOf(options);
   const root = guard(parse(input, limits), limits);
   if (!isObject(root)) throw malformed({ what: 'document', where: pathText([]), found: sortOf(root), allowed: 'an object' });
   const kind = kindOf(root);

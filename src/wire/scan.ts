@@ -52,7 +52,7 @@ export function scan(text: string, { maxDepth, maxNames }: Pick<Limits, 'maxDept
       const token = stringToken(text, offset);
       if ('flaw' in token) return token.flaw;
       const name = nameIn(text.slice(offset, token.end));
-      if (names?.has(name)) return { offset, found: `the name ${shown(name)} again`, allowed: 'each name once in an object' };
+      if (names?.has(name)) return { offset, found: 'a name for the second time', allowed: 'each name once in an object' };
       names?.add(name);
       if (names && names.size > maxNames) {
         return { offset, found: `name ${names.size} of an object`, allowed: `at most ${maxNames}`, isTooLarge: true };

@@ -23,7 +23,7 @@ describe('a text that is not JSON', () => {
     ['["\u001b[31m"]', 'line 1, column 3: found "\\u001b", allowed: the closing quote'],
     ['["\\x41"]', 'line 1, column 3: found "\\\\", allowed: an escape that JSON knows'],
     ['[NaN]', 'line 1, column 2: found "N", allowed: a value or "]"'],
-    ['{"a":1,"\\u0061":2}', 'line 1, column 8: found the name "a" again, allowed: each name once in an object'],
+    ['{"a":1,"\\u0061":2}', 'line 1, column 8: found a name for the second time, allowed: each name once in an object'],
   ])('%j is refused at its place', (text, message) => {
     expect(() => read(text)).toThrow(`Malformed input: document at ${message}`);
   });
@@ -73,7 +73,7 @@ describe('a text that is not JSON', () => {
     fc.assert(
       fc.property(texts, (text) => {
         const flaw = scan(text, { maxDepth: 1000, maxNames: 1000 });
-        if (flaw?.found.startsWith('the name')) return;
+        if (flaw?.found.startsWith('a name')) return;
         const parses = () => JSON.parse(text);
         if (flaw === null) expect(parses).not.toThrow();
         else expect(parses).toThrow(SyntaxError);

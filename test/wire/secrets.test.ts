@@ -76,6 +76,7 @@ describe('secrets do not travel', () => {
     `{"events":[],"password":"${CANARY}\n"}`,
     `{"events":[],"password":{"${CANARY}":1e999}}`,
     `{"events":[],"password":{"${CANARY}":{"__proto__":1}}}`,
+    `{"events":[],"password":{"${CANARY}":1,"${CANARY}":2}}`,
     `{"events":"x","cloud":{"user":"${CANARY}"}}`,
     `{"level":{"password":"${CANARY}"},"command":{"action":"a","group":"b"}}`,
   ])('no refusal repeats one: %s', (text) => {
