@@ -123,7 +123,8 @@ describe('names that mean something to JavaScript', () => {
     expect(() => read(`{"instances":[${entry}]}`)).toThrow(`instances[0]: found the name "${key}"`);
     expect(() => read(`{"events":[],"x":[{"y":{"${key}":1}}]}`)).toThrow(`x[0].y: found the name "${key}"`);
     expect(() => read(`{"events":[],"password":{"${key}":1}}`)).toThrow(`found the name "${key}"`);
-    expect(() => read(`{"events":[],"\\u005f${key.slice(1)}":1,"${key}":1}`)).toThrow(key);
+    const escaped = `\\u00${key.charCodeAt(0).toString(16)}${key.slice(1)}`;
+    expect(() => read(`{"events":[],"${escaped}":1}`)).toThrow(`its root: found the name "${key}"`);
   });
 
   test.each(['__proto__', 'constructor', 'prototype'])('%s is refused as the name of a service in a command', (group) => {
