@@ -89,11 +89,19 @@ export function createActions(fleet: {
     else charts.restore(action.id, value, { ...contextOf(action, fleet.limits), seenAt: now, notBefore: now });
   }
 
+  /** The chart of an action; one of an earlier arming with the same id is over. */
+  function chartOf(action: Action): { readonly value: unknown } | undefined {
+    const chart = charts.peek(action.id);
+    if (!chart || (chart.context as ActionContext).action.token === action.token) return chart;
+    charts.drop(action.id);
+    return undefined;
+  }
+
   function evaluate(now: Instant, lane?: EntityKey): void {
     if (!leading) return;
     if (lane === undefined) for (const [id, patch] of unsaved) void write(id, patch);
     for (const action of lane === undefined ? queue.all() : queue.lane(lane)) {
-      const chart = charts.peek(action.id);
+      const chart = chartOf(action);
       const status = (chart?.value ?? 'waiting') as ActionStatus;
       if (status === 'failed' || isEnded({ status })) continue;
       const { fresh, holds } = fleet.judge(action);

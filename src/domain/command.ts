@@ -21,9 +21,13 @@ export interface Command {
 export type Subject = { readonly ip: Ip } | { readonly key: EntityKey };
 
 /** One verb for one entity. */
-export type Do =
+export type Do = (
   | { readonly level: 'instances'; readonly subject: Subject; readonly verb: InstanceVerb; readonly upTo?: InstanceRung }
-  | { readonly level: 'services'; readonly name: string; readonly verb: ServiceVerb };
+  | { readonly level: 'services'; readonly name: string; readonly verb: ServiceVerb }
+) & {
+  /** Call it even where its goal is seen already: something that it contradicts was begun, and may show only later. */
+  readonly evenIfHeld?: true;
+};
 
 export const subjectText = (subject: Subject): string => ('ip' in subject ? subject.ip : subject.key);
 

@@ -1,6 +1,6 @@
 import { type Action, isLive, passesLane, type Step } from './action.ts';
 import { type Do, doText } from './command.ts';
-import { type ActionId, type EntityKey, type Ip, serviceKey, wantedOf } from './identity.ts';
+import { type EntityKey, type Ip, serviceKey, wantedOf } from './identity.ts';
 import type { Inventory } from './inventory.ts';
 import type { Target } from './selection.ts';
 import type { Service } from './service.ts';
@@ -20,7 +20,7 @@ export function cancelledBy(
   target: Target,
   known: { readonly inventory: Pick<Inventory, 'get' | 'atIp'>; readonly services: readonly Service[] },
   actions: readonly Action[],
-): readonly ActionId[] {
+): readonly Action[] {
   const { do: what, lane } = target;
   if (!passesLane(what) && what.verb !== 'remove') return [];
   const lanes = new Set<EntityKey>([lane]);
@@ -29,11 +29,11 @@ export function cancelledBy(
   return actions
     .filter((action) => isLive(action) || action.status === 'failed')
     .filter((action) => doText(action.do) !== doText(what) && !passesLane(action.do))
-    .filter(
-      (action) =>
-        lanes.has(action.lane) || (ip !== null && action.do.level === 'instances' && ipOf(action.do, known.inventory) === ip),
-    )
-    .map((action) => action.id);
+    .filter((action) => lanes.has(action.lane) || (ip !== null && isAt(action, ip)));
+
+  function isAt(action: Action, address: Ip): boolean {
+    return action.do.level === 'instances' && ipOf(action.do, known.inventory) === address;
+  }
 }
 
 function ipOf(what: Extract<Do, { level: 'instances' }>, inventory: Pick<Inventory, 'get'>): Ip | null {

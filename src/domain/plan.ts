@@ -48,10 +48,12 @@ export function plan(command: Command, known: Known, actions: readonly Action[])
   const rejected: Problem[] = [];
   const targets: { key: EntityKey; code: Code }[] = [];
   for (const target of selected.targets) {
-    const outcome = planTarget(target, known, actions);
+    const contradicted = cancelledBy(target, known, actions);
+    const isBegun = contradicted.some((action) => action.begun !== null);
+    const outcome = planTarget(isBegun ? { ...target, do: { ...target.do, evenIfHeld: true } } : target, known, actions);
     if (outcome.is === 'rejected') rejected.push(outcome.problem);
     else {
-      for (const id of cancelledBy(target, known, actions)) cancels.add(id);
+      for (const action of contradicted) cancels.add(action.id);
       if (outcome.is === 'steps') steps.push(...outcome.steps);
     }
     targets.push({ key: target.lane, code: codeOf(outcome) });
@@ -199,8 +201,8 @@ function planHostFirst(
 }
 
 function outcomeOf(answer: Answer, what: Do, lane: EntityKey, trigger: (word: string) => Trigger): Outcome {
-  if (answer === 'holds') return { is: 'satisfied' };
-  if (answer === 'now') return { is: 'steps', code: OK, steps: [{ lane, when: NOW, do: what }] };
+  if (answer === 'holds' && !what.evenIfHeld) return { is: 'satisfied' };
+  if (answer === 'holds' || answer === 'now') return { is: 'steps', code: OK, steps: [{ lane, when: NOW, do: what }] };
   if ('until' in answer) return delayed(what, lane, trigger(answer.until));
   return reject(lane, answer === MISSING ? 'ER0205' : 'ER0206', `${doText(what)}: ${answer.no}`);
 }

@@ -9,6 +9,8 @@ export interface FleetStage {
   readonly simulated: SimulatedFleet;
   readonly store: Store;
   now(): number;
+  /** Lets time pass without a beat. */
+  passTime(ms: number): void;
   /** Lets time pass, beat by beat. */
   pass(ms: number, everyMs?: number): Promise<void>;
   /** Beats until no action is live, at most so many times. @returns how many beats it took */
@@ -44,6 +46,9 @@ export function fleetStage(
     simulated,
     store,
     now: () => now,
+    passTime(ms) {
+      now += ms;
+    },
     async pass(ms, everyMs = 2000) {
       for (let left = ms; left > 0; left -= everyMs) {
         now += Math.min(everyMs, left);
