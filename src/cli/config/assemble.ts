@@ -1,13 +1,12 @@
-import type { AnyServiceKind, Driver, Shell, Store } from '../../contracts.ts';
+import type { AnyServiceKind, Driver, ServiceDriver, Shell, Store } from '../../contracts.ts';
 import { asInstant } from '../../domain/identity.ts';
 import type { InstanceFacts } from '../../domain/instance.ts';
 import { messageOf } from '../../errors.ts';
-import type { ServiceDriver } from '../../contracts.ts';
 import type { FleetOptions } from '../../face.ts';
 import { printable } from '../../wire/refusal.ts';
 import { load } from '../load.ts';
 import type { Configuration } from './check.ts';
-import { kindsOf, simulatedKinds } from './kinds.ts';
+import { kindsOf } from './kinds.ts';
 import { configurationError } from './mistake.ts';
 import type { ConfiguredCloud } from './schema.ts';
 import { shellOf } from './ssh.ts';
@@ -84,7 +83,7 @@ async function simulatedDrivers(
   services: Configuration['services'],
   everyMs: number,
 ): Promise<Drivers> {
-  const { FAULTS, simulatedFleet } = await import('../../testing/index.ts');
+  const { FAULTS, simulatedFleet, simulatedKinds } = await import('../../testing/index.ts');
   const simulated = simulatedFleet({
     cloud,
     now: () => asInstant(Date.now()),
@@ -95,7 +94,7 @@ async function simulatedDrivers(
     faults: Object.fromEntries(FAULTS.map((fault) => [fault, faults])),
     everyMs,
   });
-  return { instances: [simulated.instances], services: [simulated.services], kinds: await simulatedKinds() };
+  return { instances: [simulated.instances], services: [simulated.services], kinds: simulatedKinds() };
 }
 
 /** A mistake in a service's settings is told where it stands. */

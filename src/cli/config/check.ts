@@ -1,5 +1,4 @@
 import * as v from 'valibot';
-import { type Ip, parseIp } from '../../domain/identity.ts';
 import type { Path } from '../../wire/refusal.ts';
 import { parseDuration } from '../duration.ts';
 import { allowedWords } from '../nearest.ts';
@@ -75,14 +74,12 @@ const twice = (path: Path, value: unknown, allowed: string): Mistake => ({
 
 const instancesOf = (cloud: ConfiguredCloud) => ('instances' in cloud ? cloud.instances : []);
 
-const canonical = (ip: string | null): Ip | null => (ip === null ? null : parseIp(ip));
-
 const instancesAreDistinct: Contradiction = ({ clouds }) => {
   for (const [name, cloud] of Object.entries(clouds)) {
     const instances: readonly { readonly id?: string; readonly ip: string | null }[] = instancesOf(cloud);
-    const ip = repeated(instances, (instance) => canonical(instance.ip));
+    const ip = repeated(instances, (instance) => instance.ip);
     if (ip >= 0) return twice(['clouds', name, 'instances', ip, 'ip'], instances[ip]?.ip, 'each ip once');
-    const id = repeated(instances, (instance) => instance.id ?? `local-${canonical(instance.ip)}`);
+    const id = repeated(instances, (instance) => instance.id ?? `local-${instance.ip}`);
     if (id >= 0) return twice(['clouds', name, 'instances', id, 'id'], instances[id]?.id, 'each id once');
   }
   return null;
@@ -119,8 +116,8 @@ const clustersExist: Contradiction = ({ services, clusters }) => {
 /** A cloud that cannot launch has the instances that it lists and will never have others. */
 const hostsExist: Contradiction = ({ services }, { name, is: cloud }) => {
   if (cloud.driver !== 'local') return null;
-  const ips = instancesOf(cloud).flatMap(({ ip }) => canonical(ip) ?? []);
-  const index = services.findIndex(({ ip }) => !ips.some((known) => known === canonical(ip)));
+  const ips = instancesOf(cloud).map(({ ip }) => ip);
+  const index = services.findIndex(({ ip }) => !ips.includes(ip));
   const service = services[index];
   if (!service) return null;
   const path = ['services', index, 'ip'];

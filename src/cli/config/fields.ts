@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { isName, isProviderId, parseIp } from '../../domain/identity.ts';
+import { type Ip, isName, isProviderId, parseIp } from '../../domain/identity.ts';
 import { isObject, type JsonObject } from '../../wire/json.ts';
 import { DURATION_ALLOWED, parseDuration } from '../duration.ts';
 import { allowedWords } from '../nearest.ts';
@@ -11,11 +11,21 @@ export const text = (allowed: string, passes: (found: string) => boolean = (foun
 
 export const name = text('a name: a letter or digit, then at most 62 letters, digits, ".", "_", "-"', isName);
 export const providerId = text("a provider's id: at most 255 visible ASCII characters, no quotes, no backslash", isProviderId);
-export const ip = text('an IPv4 or IPv6 address', (found) => parseIp(found) !== null);
+const address = text('an IPv4 or IPv6 address', (found) => parseIp(found) !== null);
+/** In its canonical form. */
+export const ip = v.pipe(
+  address,
+  v.transform((found) => parseIp(found) ?? (found as Ip)),
+);
+/** The same as the name of a field. */
+export const ipName = v.pipe(
+  address,
+  v.transform((found): string => parseIp(found) ?? found),
+);
 export const path = text('the path of a file', (found) => found !== '' && !found.includes('\0'));
 
 const HOST_AND_PORT = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
-export const address = text('host, host:port or [ipv6]:port', (found) => HOST_AND_PORT.test(found));
+export const server = text('host, host:port or [ipv6]:port', (found) => HOST_AND_PORT.test(found));
 
 export const flag = v.boolean('true or false');
 

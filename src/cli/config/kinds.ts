@@ -1,5 +1,4 @@
-import { type AnyServiceKind, defineServiceKind } from '../../contracts.ts';
-import { FleetError } from '../../errors.ts';
+import type { AnyServiceKind } from '../../contracts.ts';
 import { load } from '../load.ts';
 
 type KindLoader = () => Promise<AnyServiceKind>;
@@ -19,21 +18,4 @@ export async function kindsOf(modes: Iterable<string>, given: readonly AnyServic
   const own = new Set(given.map((kind) => kind.mode));
   const loaders = [...new Set(modes)].filter((mode) => !own.has(mode)).flatMap((mode) => BUILT_IN.get(mode) ?? []);
   return [...given, ...(await Promise.all(loaders.map((loadKind) => loadKind())))];
-}
-
-/** What a fleet has to know of the simulated kinds: their ladders. The simulation probes and performs by itself. */
-export async function simulatedKinds(): Promise<readonly AnyServiceKind[]> {
-  const { DEFAULT_KINDS } = await import('../../testing/index.ts');
-  return Object.entries(DEFAULT_KINDS).map(([mode, { host, ladder }]) =>
-    defineServiceKind<unknown>({
-      mode,
-      host,
-      ladder,
-      settings: (raw) => raw,
-      probe: async ({ name }) => {
-        throw new FleetError('ER0229', `${name} is simulated: there is nothing to probe over a shell`);
-      },
-      steps: {},
-    }),
-  );
 }

@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { messageOf } from '../../errors.ts';
+import { DEFAULT_LIMITS } from '../../wire/index.ts';
 import { type Path, printable } from '../../wire/refusal.ts';
 import { positionOf, scan } from '../../wire/scan.ts';
 import { type Configuration, check } from './check.ts';
@@ -12,9 +13,6 @@ interface Said {
   readonly value: unknown;
   readonly placeOf?: (path: Path) => string | null;
 }
-
-const MAX_BYTES = 8 * 1024 * 1024;
-const MAX_DEPTH = 32;
 
 /**
  * Reads and checks a configuration file.
@@ -48,7 +46,7 @@ const refusal = (origin: Origin, found: string, allowed: string, cause?: unknown
 async function textOf(origin: Origin): Promise<string> {
   try {
     const { size } = await stat(origin.file);
-    if (size > MAX_BYTES) throw refusal(origin, `${size} bytes`, `at most ${MAX_BYTES} bytes`);
+    if (size > DEFAULT_LIMITS.maxBytes) throw refusal(origin, `${size} bytes`, `at most ${DEFAULT_LIMITS.maxBytes} bytes`);
     return await readFile(origin.file, 'utf8');
   } catch (error) {
     if (!isSystemError(error)) throw error;
@@ -60,7 +58,7 @@ const isSystemError = (error: unknown): error is NodeJS.ErrnoException => error 
 
 async function readJson(origin: Origin): Promise<Said> {
   const text = (await textOf(origin)).replace(/^\uFEFF/, '');
-  const flaw = scan(text, MAX_DEPTH);
+  const flaw = scan(text, DEFAULT_LIMITS);
   if (flaw === null) return { value: JSON.parse(text) };
   const { line, column } = positionOf(text, flaw.offset);
   throw configurationError({ ...origin, placeOf: () => placeText(line, column) }, { path: [], ...flaw });

@@ -86,7 +86,7 @@ const isStore = (value: unknown): value is Store =>
 
 const memcachedStore = exactly({
   driver: described('Shared by all processes that name it.', v.literal('memcached')),
-  servers: described('The one server.', f.address),
+  servers: described('The one server.', f.server),
   prefix: described(
     'Stands before every key.',
     optional(
@@ -120,7 +120,7 @@ const fingerprint = text('a fingerprint as ssh-keygen -l writes it: SHA256:…',
   /^SHA256:[A-Za-z0-9+/]{43}$/.test(found),
 );
 const port = f.wholeNumber(1, 65_535);
-const byIp = <const Value extends v.GenericSchema>(value: Value) => f.byName(f.ip, value);
+const byIp = <const Value extends v.GenericSchema>(value: Value) => f.byName(f.ipName, value);
 
 const eitherOr = <const One extends v.GenericSchema, const Other extends v.GenericSchema>(
   isOne: (value: unknown) => boolean,

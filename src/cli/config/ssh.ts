@@ -1,7 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Shell } from '../../contracts.ts';
-import { parseIp } from '../../domain/identity.ts';
 import { load } from '../load.ts';
 import { configurationError, type Origin } from './mistake.ts';
 import type { ConfiguredSsh } from './schema.ts';
@@ -22,11 +21,11 @@ export async function shellOf(configured: ConfiguredSsh, origin: Origin, env: No
     privateKey,
     ...(passphrase && { passphrase: secretOf(passphrase.env, origin, env) }),
     knownHosts: known.join('\n'),
-    ...(fingerprints && { fingerprints: byCanonicalIp(fingerprints) }),
+    ...(fingerprints && { fingerprints: new Map(Object.entries(fingerprints)) }),
     ...(record !== null && {
       trustOnFirstUse: { record: (_, line) => appendFile(record, `${line.trimEnd()}\n`, { mode: 0o600 }) },
     }),
-    port: typeof port === 'number' ? port : byCanonicalIp(port),
+    port: typeof port === 'number' ? port : new Map(Object.entries(port)),
   });
 }
 
@@ -51,6 +50,3 @@ function secretOf(variable: string, origin: Origin, env: NodeJS.ProcessEnv): str
     allowed: 'a variable of the environment that is set',
   });
 }
-
-const byCanonicalIp = <Value>(record: Readonly<Record<string, Value>>): ReadonlyMap<string, Value> =>
-  new Map(Object.entries(record).map(([ip, value]) => [parseIp(ip) ?? ip, value]));

@@ -1,0 +1,31 @@
+import type { Code } from '../domain/codes.ts';
+import type { Command } from '../domain/command.ts';
+import { isFleetError, messageOf } from '../errors.ts';
+import { type ConsoleRow, fromReply, type Question, type ReplyParts, type WireDocument, write } from '../wire/index.ts';
+import { EXIT, type ExitCode } from './exit.ts';
+
+/** What a command line says in the end. */
+export interface Answer {
+  readonly document: WireDocument;
+  readonly exit: ExitCode;
+}
+
+/** As one line of JSON. */
+export const answerLine = ({ document }: Answer): string => write(document);
+
+const questionOf = ({ level, action, group, type = 'all' }: Command): Question => ({ level, action, group, type });
+
+/** The reply to a command. */
+export const reply = (command: Command, parts: Omit<ReplyParts, 'question' | 'at'>, exit: ExitCode): Answer => ({
+  document: fromReply({ ...parts, question: questionOf(command), at: new Date().toISOString() }),
+  exit,
+});
+
+const NO_QUESTION: Question = { action: 'na', group: 'na' };
+
+/** The reply to what could not be understood, or not be done. */
+export function refusal(subject: string, error: unknown, question: Question = NO_QUESTION): Answer {
+  const code: Code = isFleetError(error) ? error.code : 'ER0214';
+  const console: readonly ConsoleRow[] = [{ command: subject, return: code, result: messageOf(error) }];
+  return { document: fromReply({ question, code, at: new Date().toISOString(), console }), exit: EXIT.failed };
+}

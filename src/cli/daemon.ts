@@ -1,0 +1,65 @@
+import { messageOf } from '../errors.ts';
+import { fromActions, fromChanges, fromReply, type WireDocument, write } from '../wire/index.ts';
+import { answerLine } from './answer.ts';
+import { answersTo } from './batch.ts';
+import { findConfiguration } from './config/find.ts';
+import { readConfiguration } from './config/read.ts';
+import { EXIT, type ExitCode } from './exit.ts';
+import type { Options } from './options.ts';
+import { documentText } from './render/document.ts';
+import { lookOf } from './render/look.ts';
+import { narrate } from './render/narration.ts';
+import { openSession, type Session } from './session.ts';
+import { linesOf } from './stdin.ts';
+import type { Terminal } from './terminal.ts';
+
+const EVERY_MS = 10_000;
+
+/** `fleetbeat heartbeat`: beats until it is interrupted, tells what happens, takes commands on its own stdin. */
+export async function daemon(options: Options, terminal: Terminal): Promise<ExitCode> {
+  const { stdout, env, interrupted } = terminal;
+  const everyMs = options.everyMs ?? EVERY_MS;
+  const configuration = await readConfiguration(findConfiguration(terminal.cwd, options.config));
+  const session = await openSession(configuration, { env, everyMs, acts: true });
+  const isForPerson = stdout.isTTY === true && !options.json;
+  const look = lookOf(stdout, env);
+  if (isForPerson) narrate(session.fleet, (line) => stdout.write(`${look.paint.dim(clockTime())} ${line}\n`), look.paint);
+  else report(session, (document) => stdout.write(`${write(document)}\n`));
+  session.fleet.start(everyMs);
+  const manner = { waits: false, everyMs, interrupted };
+  const commands = (async () => {
+    for await (const answer of answersTo(linesOf(terminal.stdin), session, manner)) {
+      stdout.write(`${isForPerson ? documentText(answer.document, look) : answerLine(answer)}\n`);
+    }
+  })();
+  commands.catch((error: unknown) => terminal.stderr.write(`fleetbeat: stdin: ${messageOf(error)}\n`));
+  await aborted(interrupted);
+  await session.close();
+  return EXIT.done;
+}
+
+const clockTime = (): string => new Date().toTimeString().slice(0, 8);
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+/** Tells everything that happens, one document a line. */
+function report({ fleet }: Session, tell: (document: WireDocument) => void): void {
+  fleet.on('changed', (change) => tell(fromChanges([change])));
+  fleet.on('action', (action) => tell(fromActions([action])));
+  fleet.on('blind', ({ source, code, message }) => tell(trouble(source, code, message)));
+  fleet.on('storeLost', ({ error }) => tell(trouble('store', 'ER0228', messageOf(error))));
+  fleet.on('fault', ({ key, error }) => tell(trouble(key, 'ER0214', messageOf(error))));
+  fleet.on('problem', ({ subject, code, message }) => tell(trouble(subject, code, message)));
+}
+
+const trouble = (subject: string, code: string, message: string): WireDocument =>
+  fromReply({
+    question: { action: 'heartbeat', group: 'all' },
+    code,
+    at: new Date().toISOString(),
+    console: [{ command: subject, return: code, result: message }],
+  });

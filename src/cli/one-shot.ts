@@ -1,0 +1,104 @@
+import type { Command } from '../domain/command.ts';
+import { FleetError } from '../errors.ts';
+import { type Answer, answerLine } from './answer.ts';
+import { ask } from './ask.ts';
+import { answersTo } from './batch.ts';
+import type { Configuration } from './config/check.ts';
+import { findConfiguration } from './config/find.ts';
+import { readConfiguration } from './config/read.ts';
+import { durationText } from './duration.ts';
+import { EXIT, type ExitCode, gravest } from './exit.ts';
+import type { Options } from './options.ts';
+import { documentText } from './render/document.ts';
+import { lookOf } from './render/look.ts';
+import { narrate } from './render/narration.ts';
+import { openSession, ownHost, type Session } from './session.ts';
+import { documentsOf, linesOf } from './stdin.ts';
+import type { Terminal } from './terminal.ts';
+import { usageError } from './usage.ts';
+import type { Manner } from './verbs.ts';
+
+/** Does one command, given as arguments: its own fleet for as long as that takes. */
+export async function oneShot(asked: Command, options: Options, terminal: Terminal): Promise<ExitCode> {
+  if (asked.action === 'actions_init' && !options.yes) {
+    throw new FleetError(
+      'ER0230',
+      'instances actions_init: found no --yes, allowed: with --yes, since it cancels every action that waits',
+    );
+  }
+  if (asked.action === 'ping') return fromStdin(options, terminal);
+  return withSession(options, terminal, async (session, manner) => {
+    const answer = await ask({ ...asked, host: ownHost() }, session, manner);
+    show(answer, options, terminal);
+    if (answer.exit === EXIT.deferred) tellDeferred(session, options, terminal);
+    return answer.exit;
+  });
+}
+
+/** Answers what comes on stdin, document by document. */
+export function fromStdin(options: Options, terminal: Terminal): Promise<ExitCode> {
+  if (terminal.stdin.isTTY) throw usageError('stdin: found a terminal, allowed: documents in JSON, from a pipe or a file');
+  return withSession(options, terminal, async (session, manner) => {
+    const exits: ExitCode[] = [];
+    for await (const answer of answersTo(documentsOf(linesOf(terminal.stdin)), session, manner)) {
+      show(answer, options, terminal);
+      exits.push(answer.exit);
+    }
+    if (exits.includes(EXIT.deferred)) tellDeferred(session, options, terminal);
+    return terminal.interrupted.aborted ? gravest([...exits, EXIT.deferred]) : gravest(exits);
+  });
+}
+
+async function withSession(
+  options: Options,
+  terminal: Terminal,
+  work: (session: Session, manner: Manner) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const configuration = await readConfiguration(findConfiguration(terminal.cwd, options.config));
+  const everyMs = options.everyMs ?? configuration.beatEveryMs;
+  const session = await openSession(configuration, { env: terminal.env, everyMs });
+  const stopTelling = narrateOn(terminal, session, options);
+  try {
+    refuseWaitless(options, configuration, session);
+    const { waits, timeoutMs } = options;
+    const { interrupted } = terminal;
+    return await work(session, { waits, everyMs, interrupted, ...(timeoutMs !== undefined && { timeoutMs }) });
+  } finally {
+    stopTelling();
+    await session.close();
+  }
+}
+
+/** Nobody else would ever see what is armed in this process alone. */
+function refuseWaitless({ waits }: Options, { origin }: Configuration, { isShared }: Session): void {
+  if (waits || isShared) return;
+  throw new FleetError(
+    'ER0230',
+    `${origin.file}: store: found memory together with --no-wait, allowed: a shared store, such as memcached`,
+  );
+}
+
+/** Progress is for a person who watches: on stderr, and only where that is a terminal. */
+function narrateOn({ stderr, env }: Terminal, { fleet }: Session, { json }: Options): () => void {
+  if (stderr.isTTY !== true || json) return () => {};
+  const { paint } = lookOf(stderr, env);
+  return narrate(fleet, (line) => stderr.write(`${line}\n`), paint);
+}
+
+function show(answer: Answer, { json }: Options, { stdout, env }: Terminal): void {
+  const isForPerson = stdout.isTTY === true && !json;
+  stdout.write(`${isForPerson ? documentText(answer.document, lookOf(stdout, env)) : answerLine(answer)}\n`);
+}
+
+function tellDeferred({ isShared, fleet }: Session, { timeoutMs }: Options, { stderr, interrupted }: Terminal): void {
+  if (stderr.isTTY !== true) return;
+  const why = interrupted.aborted
+    ? 'interrupted'
+    : timeoutMs === undefined
+      ? 'not awaited'
+      : `not over within ${durationText(timeoutMs)}`;
+  const what = isShared
+    ? `it stays armed in the store${fleet.role === 'standby' ? '' : ', and fires once a fleetbeat heartbeat runs'}`
+    : 'it is lost with this process, since the store is memory';
+  stderr.write(`fleetbeat: ${why}; ${what}\n`);
+}

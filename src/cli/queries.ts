@@ -1,0 +1,98 @@
+import { hostname } from 'node:os';
+import { OK, textOf } from '../domain/codes.ts';
+import { type Command, INSTANCE_ACTIONS, SERVICE_ACTIONS } from '../domain/command.ts';
+import { asInstant, type EntityKey, instanceKey, isName } from '../domain/identity.ts';
+import { isOfType } from '../domain/service.ts';
+import type { View } from '../domain/view.ts';
+import { FleetError } from '../errors.ts';
+import type { GlobalHeartbeat } from '../index.ts';
+import { fromActions, fromViews } from '../wire/index.ts';
+import { type Answer, reply } from './answer.ts';
+import { EXIT } from './exit.ts';
+import { allowedWords } from './nearest.ts';
+import { awaitedText, doneText } from './render/narration.ts';
+import type { Session } from './session.ts';
+
+/** `instances status`, `services status`: reads the fleet, then lists what is meant. */
+export async function status(command: Command, session: Session): Promise<Answer> {
+  await session.fleet.beat();
+  const views = session.fleet.views().filter((view) => view.level === command.level);
+  const meant = views.filter((view) => isMeant(view, command, session));
+  if (meant.length > 0 || (command.group === 'all' && (command.type ?? 'all') === 'all')) {
+    return reply(command, { code: OK, views: meant }, EXIT.done);
+  }
+  const names = views.map((view) => view.name).slice(0, 20);
+  throw new FleetError(
+    'ER0203',
+    `none of the ${command.level} is meant by group ${command.group} and type ${command.type ?? 'all'}; there are ${names.join(', ') || 'none'}`,
+  );
+}
+
+/** By name, id, ip, cluster, `local` or `all`; and by mode or section, or by cloud. */
+function isMeant(view: View, { group, type = 'all', host }: Command, { configuration: { services } }: Session): boolean {
+  const isOfThatType =
+    view.level === 'services' ? isOfType(view.mode ?? '', type) : type === 'all' || view.key === instanceKey(type, view.name);
+  if (!isOfThatType) return false;
+  if (group === 'all' || group === view.name || group === view.ip) return true;
+  if (group === 'local') return view.ip !== null && (host?.ips.includes(view.ip) ?? false);
+  const inCluster = services.filter(({ cluster }) => cluster === group);
+  return inCluster.some(({ name, ip }) => (view.level === 'services' ? name === view.name : ip === view.ip));
+}
+
+/** `instances heartbeat`: the last global heartbeat of whoever leads; where there is none yet, our own. */
+export async function heartbeat({ fleet }: Session): Promise<Answer> {
+  const stored = await fleet.heartbeat();
+  if (stored) return heartbeatAnswer(stored);
+  await fleet.beat();
+  const own = { source: ownName(), epoch: 'command', seq: 0, at: asInstant(Date.now()), views: fleet.views() };
+  return heartbeatAnswer((await fleet.heartbeat()) ?? own);
+}
+
+const heartbeatAnswer = ({ views, ...meta }: GlobalHeartbeat): Answer => ({
+  document: fromViews(views, meta),
+  exit: EXIT.done,
+});
+
+const ownName = (): string => (isName(hostname()) ? hostname() : 'localhost');
+
+/** `instances actions`: what waits, acts or has failed. */
+export async function actions({ fleet }: Session): Promise<Answer> {
+  await fleet.beat();
+  return { document: fromActions(fleet.actions()), exit: EXIT.done };
+}
+
+/** `instances plan`, `services plan`: what a command would come to. The verb that is planned stands where the type does. */
+export async function plan(command: Command, { fleet }: Session): Promise<Answer> {
+  const { type: verb = '' } = command;
+  const known = verbsOf(command.level);
+  if (!known.includes(verb)) {
+    throw new FleetError('ER0202', `plan: found ${JSON.stringify(verb)}, allowed: ${allowedWords(verb, known)}`);
+  }
+  await fleet.beat();
+  const { code, steps, cancels, rejected, targets } = fleet.plan({ ...command, action: verb, type: 'all' });
+  const console = [
+    ...steps.map((step) => ({
+      command: doneText(step.do),
+      return: step.when.on === 'now' ? OK : 'ER0227',
+      result: step.when.on === 'now' ? 'at once' : `when ${awaitedText(step)}`,
+    })),
+    ...cancels.map((id) => ({ command: `action ${id}`, return: 'ER0217', result: textOf('ER0217') })),
+    ...rejected.map((problem) => ({ command: problem.subject, return: problem.code, result: problem.message })),
+  ];
+  const views = viewsOf(
+    targets.map(({ key }) => key),
+    fleet.views(),
+  );
+  return reply(command, { code, targets, views, console }, rejected.length > 0 ? EXIT.failed : EXIT.done);
+}
+
+export const verbsOf = (level: Command['level']): readonly string[] => {
+  const known: Readonly<Record<string, string>> = level === 'services' ? SERVICE_ACTIONS : INSTANCE_ACTIONS;
+  return Object.keys(known).filter((action) => known[action] === 'verb');
+};
+
+/** The views of these entities. */
+export function viewsOf(keys: readonly EntityKey[], views: readonly View[]): readonly View[] {
+  const wanted = new Set(keys);
+  return views.filter((view) => wanted.has(view.key));
+}

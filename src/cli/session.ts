@@ -1,0 +1,52 @@
+import { networkInterfaces } from 'node:os';
+import type { Action } from '../domain/action.ts';
+import type { Heartbeat } from '../domain/heartbeat.ts';
+import { type ActionId, type Ip, parseIp } from '../domain/identity.ts';
+import type { Fleet } from '../index.ts';
+import { assemble } from './config/assemble.ts';
+import { type Configuration, isMemory } from './config/check.ts';
+
+/** A fleet that was made from a configuration, for as long as one command line needs it. */
+export interface Session {
+  readonly fleet: Fleet;
+  readonly configuration: Configuration;
+  /** Whether other processes see what is armed here, and it survives this one. */
+  readonly isShared: boolean;
+  /** The last word on every action that was heard of, also after it has ended. */
+  readonly latest: ReadonlyMap<ActionId, Action>;
+  /** From now on the fleet may act. Until then it only looks: a question never starts what waits in the store. */
+  act(): void;
+  close(): Promise<void>;
+}
+
+/** Opens a session. Nothing is read before the first beat. */
+export async function openSession(
+  configuration: Configuration,
+  options: { readonly env: NodeJS.ProcessEnv; readonly everyMs: number; readonly acts?: boolean },
+): Promise<Session> {
+  const [{ createFleet }, assembly] = await Promise.all([import('../fleet.ts'), assemble(configuration, options)]);
+  let mayAct = options.acts ?? false;
+  const fleet = createFleet({ ...assembly.options, allow: () => mayAct || 'this command line only asks' });
+  const latest = new Map<ActionId, Action>();
+  fleet.on('action', (action) => latest.set(action.id, action));
+  return {
+    fleet,
+    configuration,
+    isShared: !isMemory(configuration.store),
+    latest,
+    act() {
+      mayAct = true;
+    },
+    async close() {
+      await fleet.stop();
+      await assembly.close();
+    },
+  };
+}
+
+/** This host, as `local` and `world` mean it. */
+export function ownHost(): NonNullable<Heartbeat['host']> {
+  const addresses = Object.values(networkInterfaces()).flatMap((addressesOfOne) => addressesOfOne ?? []);
+  const ips = addresses.map(({ address }) => parseIp(address)).filter((ip): ip is Ip => ip !== null);
+  return { ips: [...new Set(ips)] };
+}
