@@ -52,8 +52,8 @@ export const actionMachine = setup({
     dispatch: {} as Effect<DispatchInput, DispatchOutput>,
   },
   guards: {
-    isTriggered: ({ context, event }) =>
-      event.type === 'heartbeat' && event.fresh && event.holds && event.now >= context.notBefore,
+    isClaimedElsewhere: ({ context, event }) => event.type === 'heartbeat' && event.now < context.notBefore,
+    isTriggered: ({ event }) => event.type === 'heartbeat' && event.fresh && event.holds,
     isExpired: ({ context: { action }, event }, onExpire: Action['onExpire']) =>
       event.type === 'heartbeat' &&
       event.fresh &&
@@ -131,6 +131,7 @@ export const actionMachine = setup({
       description: 'Its trigger does not hold yet, or its lane is not free.',
       on: {
         heartbeat: [
+          { guard: 'isClaimedElsewhere', actions: 'tick' },
           { guard: 'isTriggered', target: 'claiming', actions: 'beginClaim' },
           { guard: { type: 'isExpired', params: 'drop' }, target: 'expired', actions: ['tick', 'noteExpired'] },
           { guard: { type: 'isExpired', params: 'run' }, target: 'claiming', actions: 'beginClaim' },

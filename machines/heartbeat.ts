@@ -49,10 +49,12 @@ export const heartbeatMachine = setup({
   states: {
     resting: {
       tags: ['at-rest'],
+      description: 'The last read was applied; waits for the next beat.',
       always: { guard: 'isOwed', target: 'observing', actions: 'payOff' },
       on: { beat: { target: 'observing', actions: 'ask' } },
     },
     observing: {
+      description: 'The source is being read, once.',
       invoke: {
         src: 'observe',
         input: ({ context }) => ({ source: context.source, now: context.askedAt ?? (0 as Instant) }),
@@ -62,6 +64,7 @@ export const heartbeatMachine = setup({
       on: { beat: { actions: 'owe' } },
     },
     applying: {
+      description: 'What was read is being brought to the inventory and the charts.',
       invoke: {
         src: 'apply',
         input: ({ event }) => ({ reading: 'output' in event ? event.output : null }),

@@ -250,10 +250,12 @@ export const instanceMachine = setup({
       initial: 'open',
       states: {
         open: {
+          description: 'It is there, or may be launched.',
           initial: 'available',
           always: { guard: 'isGone', target: 'closed', actions: ['reportGone', 'finish'] },
           states: {
             available: {
+              description: 'Takes any verb.',
               initial: 'idle',
               on: {
                 launch: { target: 'busy', actions: 'begin' },
@@ -267,7 +269,7 @@ export const instanceMachine = setup({
                 bootstrap: { target: 'busy', actions: 'begin' },
               },
               states: {
-                idle: {},
+                idle: { description: 'Nothing is being done, nothing is left undone.' },
                 failed: {
                   description: 'The last operation failed and its goal has not been observed since.',
                   tags: ['attention'],
@@ -276,6 +278,7 @@ export const instanceMachine = setup({
               },
             },
             busy: {
+              description: 'One operation is under way, until its goal is observed, it fails, or nobody wants it any more.',
               tags: ['busy'],
               initial: 'calling',
               on: {

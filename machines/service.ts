@@ -41,6 +41,7 @@ export interface ServiceContext {
     readonly state: ServiceState;
     /** The first rung of the ladder that does not hold. */
     readonly missing: ServiceRung | null;
+    /** Whether what the next rung needs, its own instance included, is known not to be there. */
     readonly isUnmet: boolean;
     readonly runId: string | null;
     readonly readAt: Instant | null;
@@ -103,7 +104,8 @@ export const serviceMachine = setup({
       operation !== null && observed.state !== 'unknown' && isClimbed(operation, observed.missing),
     hasUnmetNeeds: ({ context: { observed } }) => observed.isUnmet || observed.state === 'unknown',
     lacks: ({ context: { observed } }, rung: ServiceRung) => observed.missing === rung,
-    needsAreMet: ({ event }) => event.type === 'heartbeat' && event.view.unmet.length === 0 && event.view.state !== 'unknown',
+    needsAreMet: ({ event }) =>
+      event.type === 'heartbeat' && !event.view.hostLost && event.view.unmet.length === 0 && event.view.state !== 'unknown',
     rungHolds: ({ context: { operation }, event }, rung: ServiceRung) =>
       event.type === 'heartbeat' && operation !== null && counts(operation, event.view) && event.view.holds.has(rung),
     lowerRungIsLost: ({ context: { operation, ladder }, event }, rung: ServiceRung) =>
@@ -123,9 +125,11 @@ export const serviceMachine = setup({
       event.view.readAt > operation.seenAt &&
       isReached(operation, event.view, ladder),
     isOverdue: ({ context: { operation }, event }) => event.type === 'heartbeat' && isPastDue(operation, event),
-    isDue: ({ context: { operation }, event }) => event.type === 'heartbeat' && isPastDue(operation, event),
+    isDue: ({ context: { operation }, event }) =>
+      event.type === 'heartbeat' && !event.view.hostLost && isPastDue(operation, event),
     isDueToClimb: ({ context: { operation }, event }) =>
       event.type === 'heartbeat' &&
+      !event.view.hostLost &&
       isPastDue(operation, event) &&
       (operation?.do.verb === 'start' || operation?.do.verb === 'install'),
     isExhausted: ({ context: { operation, limits } }) => operation !== null && isExhausted(operation, limits),
@@ -146,7 +150,7 @@ export const serviceMachine = setup({
           ? {
               state: event.view.state as ServiceState,
               missing: firstMissing(context.ladder, event.view),
-              isUnmet: event.view.unmet.length > 0,
+              isUnmet: event.view.unmet.length > 0 || event.view.hostLost,
               runId: event.view.mark,
               readAt: event.view.readAt,
             }
@@ -274,6 +278,7 @@ export const serviceMachine = setup({
       initial: 'available',
       states: {
         available: {
+          description: 'Takes any verb.',
           initial: 'idle',
           on: {
             start: { target: 'busy.climbing', actions: 'begin' },
@@ -287,7 +292,7 @@ export const serviceMachine = setup({
             ],
           },
           states: {
-            idle: {},
+            idle: { description: 'Nothing is being done, nothing is left undone.' },
             failed: {
               description: 'The last operation failed and its goal has not been observed since.',
               tags: ['attention'],
@@ -296,6 +301,7 @@ export const serviceMachine = setup({
           },
         },
         busy: {
+          description: 'One operation is under way, until its goal is observed, it fails, or nobody wants it any more.',
           tags: ['busy'],
           initial: 'climbing',
           on: {
@@ -346,6 +352,7 @@ export const serviceMachine = setup({
               },
             },
             installing: {
+              description: 'Its software is put on the instance.',
               meta: { step: 6 },
               initial: 'calling',
               states: {
@@ -375,6 +382,7 @@ export const serviceMachine = setup({
               },
             },
             'bringing-up': {
+              description: 'Its server is started.',
               initial: 'calling',
               states: {
                 calling: {
@@ -408,6 +416,7 @@ export const serviceMachine = setup({
               },
             },
             syncing: {
+              description: 'It is made to follow its master.',
               meta: { step: 7 },
               initial: 'calling',
               states: {
@@ -442,6 +451,7 @@ export const serviceMachine = setup({
               },
             },
             routing: {
+              description: 'Whoever routes to it is told that it is there.',
               meta: { step: 8 },
               initial: 'calling',
               states: {
