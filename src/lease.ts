@@ -23,6 +23,8 @@ interface Term {
 
 const KEY = 'leader';
 const FENCE_KEY = 'fence';
+/** A term given back stays in the store: were it deleted, a slow rival could put an older fence in its place. */
+const GIVEN_BACK = 0;
 
 export function createLease(store: Store, options: { readonly owner: string; readonly now: () => Instant }): Lease {
   const { owner, now } = options;
@@ -50,7 +52,7 @@ export function createLease(store: Store, options: { readonly owner: string; rea
       return renew(leaseMs);
     }
     if (text !== null && term !== null) {
-      if (watched?.text !== text) watched = { text, since };
+      if (watched?.text !== text) watched = { text, since: now() };
       if (since - watched.since < term.leaseMs) return false;
     }
     return take(text, since, leaseMs);
@@ -75,9 +77,9 @@ export function createLease(store: Store, options: { readonly owner: string; rea
     renew,
     async release() {
       if (!mine) return;
-      const { text } = mine;
+      const { term, text } = mine;
       mine = null;
-      await store.swap(KEY, text, null);
+      await store.swap(KEY, text, JSON.stringify({ ...term, n: term.n + 1, leaseMs: GIVEN_BACK } satisfies Term));
     },
   };
 }
