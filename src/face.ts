@@ -81,8 +81,13 @@ export interface Fleet extends AsyncDisposable {
   readonly role: 'leader' | 'standby' | 'warming';
   /** Reads every driver, applies what they say, releases what waits for it. */
   beat(): Promise<readonly Change[]>;
-  /** The same for a heartbeat that the host already has. */
-  observe(heartbeat: Heartbeat): Promise<readonly Change[]>;
+  /**
+   * The same for a heartbeat that the host already has.
+   *
+   * @param as `driver`: it is the word of the driver that its source names, believed as if the fleet had read that driver.
+   * Never say so of a heartbeat that came from elsewhere. Default: what somebody pushes, who may not speak for a driver.
+   */
+  observe(heartbeat: Heartbeat, as?: 'driver'): Promise<readonly Change[]>;
   views(): readonly View[];
   /** What `dispatch` would do. */
   plan(command: Command): Plan;

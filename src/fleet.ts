@@ -198,7 +198,7 @@ export function createFleet(options: FleetOptions): Fleet {
       return routing.isAllRead() ? 'leader' : 'warming';
     },
     beat: () => running(pulse.beat),
-    observe: (heartbeat) => running(() => pulse.observe(heartbeat)),
+    observe: (heartbeat, as) => running(() => pulse.observe(heartbeat, as)),
     views: () => [...inventory.views()],
     plan: (command) => plan(command, known, queue.all()),
     dispatch: (command) => running(() => dispatch(command)),

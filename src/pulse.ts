@@ -10,6 +10,7 @@ import type { Inventory } from './domain/inventory.ts';
 import type { Policy } from './domain/policy.ts';
 import type { Change } from './domain/view.ts';
 import type { Entities } from './entities.ts';
+import { FleetError } from './errors.ts';
 import type { Events } from './events.ts';
 import type { FleetEvents, FleetOptions } from './face.ts';
 import type { Gate } from './gate.ts';
@@ -22,7 +23,7 @@ import { createCoalesced, createTurns } from './turns.ts';
 /** The beats of a fleet: read, apply, tell the charts, release what waits. */
 export interface Pulse {
   beat(): Promise<readonly Change[]>;
-  observe(heartbeat: Heartbeat): Promise<readonly Change[]>;
+  observe(heartbeat: Heartbeat, as?: 'driver'): Promise<readonly Change[]>;
   /** Beats by itself, `everyMs` after each beat. */
   start(everyMs: number): void;
   stop(): void;
@@ -149,9 +150,11 @@ export function createPulse(fleet: {
 
   return {
     beat,
-    async observe(heartbeat) {
+    async observe(heartbeat, as) {
+      const driver = as === 'driver' ? [...fleet.instanceDrivers, ...fleet.serviceDrivers].find(({ name }) => name === heartbeat.source) : undefined;
+      if (as === 'driver' && !driver) throw new FleetError('ER0229', `no driver is called ${JSON.stringify(heartbeat.source)}`);
       if (!lease.held()) await leading();
-      return take(heartbeat);
+      return take(heartbeat, driver);
     },
     start(every) {
       everyMs = every;
