@@ -1,4 +1,5 @@
-declare const brand: unique symbol;
+/** Exported only so that declarations made from these types can name it. */
+export declare const brand: unique symbol;
 type Brand<T, B extends string> = T & { readonly [brand]: B };
 
 /** Milliseconds on the fleet's clock. A source's own time is never an Instant. */
