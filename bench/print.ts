@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus, totalmem } from 'node:os';
+import Table from 'cli-table3';
+import type { Figure } from './figure.ts';
+
+/** Writes figures as they come, and what they need to be understood. */
+export interface Printer {
+  figure(figure: Figure): void;
+  end(): void;
+}
+
+const write = (line: string) => void process.stdout.write(`${line}\n`);
+
+/** What was measured, and on what. */
+function bench() {
+  const [cpu] = cpus();
+  return {
+    machine: `${cpus().length} x ${cpu?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform}`,
+    node: process.version,
+    fleetbeat: versionOf('../package.json'),
+    xstate: versionOf(createRequire(import.meta.url).resolve('xstate/package.json')),
+  };
+}
+
+const versionOf = (path: string): string => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
+
+export function jsonPrinter(): Printer {
+  write(JSON.stringify(bench()));
+  return { figure: (figure) => write(JSON.stringify(figure)), end: () => {} };
+}
+
+/** @returns a printer that waits until all is measured, and then prints one table */
+export function tablePrinter(): Printer {
+  const { machine, node, fleetbeat, xstate } = bench();
+  write(`${machine}; node ${node}, fleetbeat ${fleetbeat} (dist), xstate ${xstate}`);
+  const table = new Table({
+    head: ['id', 'what', 'ours', 'peer', 'unit', 'ours/peer', 'goal', 'holds'],
+    colAligns: ['left', 'left', 'right', 'right', 'left', 'right', 'left', 'left'],
+    style: { head: [], border: [] },
+  });
+  return {
+    figure: ({ id, name, ours, peer, unit, ratio, goal, holds }) =>
+      void table.push([
+        id,
+        name,
+        shown(ours),
+        shown(peer),
+        unit,
+        shown(ratio),
+        goal ?? '',
+        holds === null ? '' : holds ? 'yes' : 'NO',
+      ]),
+    end: () => write(table.toString()),
+  };
+}
+
+const shown = (value: number | null): string => (value === null ? '–' : String(value));

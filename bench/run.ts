@@ -1,0 +1,27 @@
+import { beats } from './beat.ts';
+import { heap } from './heap.ts';
+import { loadBuilt } from './library.ts';
+import { jsonPrinter, tablePrinter } from './print.ts';
+import { reaction } from './reaction.ts';
+import { select } from './selection.ts';
+import { startUp } from './start-up.ts';
+
+const args = process.argv.slice(2);
+const ids = args.filter((arg) => arg !== '--json');
+const unknown = ids.filter((id) => !/^P[1267]\b/.test(id));
+if (unknown.length > 0) {
+  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1, P2, P6, P7\n`);
+  process.exit(64);
+}
+
+const library = await loadBuilt();
+const selection = select(ids);
+const printer = args.includes('--json') ? jsonPrinter() : tablePrinter();
+for (const measure of [beats, heap, reaction, startUp]) {
+  for await (const figure of measure(library, selection)) {
+    if (!selection.wants(figure.id)) continue;
+    process.stderr.write(`${figure.id}: ${figure.ours} ${figure.unit}\n`);
+    printer.figure(figure);
+  }
+}
+printer.end();
