@@ -1,6 +1,4 @@
-/** Exported only so that declarations made from these types can name it. */
-export declare const brand: unique symbol;
-type Brand<T, B extends string> = T & { readonly [brand]: B };
+type Brand<T, B extends string> = T & { readonly [K in B]: true };
 
 /** Milliseconds on the fleet's clock. A source's own time is never an Instant. */
 export type Instant = Brand<number, 'instantMs'>;
