@@ -49,7 +49,7 @@ export const heartbeatMachine = setup({
   states: {
     resting: {
       tags: ['at-rest'],
-      description: 'The last read was applied; waits for the next beat.',
+      description: 'Nothing is being read; waits for the next beat.',
       always: { guard: 'isOwed', target: 'observing', actions: 'payOff' },
       on: { beat: { target: 'observing', actions: 'ask' } },
     },

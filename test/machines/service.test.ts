@@ -1,4 +1,4 @@
-import { asInstant, type ServiceState } from 'fleetbeat';
+import { asInstant, SERVICE_RUNGS, type ServiceState } from 'fleetbeat';
 import { describe, expect, test } from 'vitest';
 import { INSTALL, REMOVE, RESTART, START, STOP, SYNC, stageService } from './service-stage.ts';
 import { LIMITS } from './stage.ts';
@@ -163,6 +163,34 @@ describe('a start', () => {
     stage.beat('up', { after: 5000 });
     expect(stage.operation()).toBe('busy.syncing.calling');
   });
+});
+
+test('a climb never rests between two rungs', () => {
+  const states: readonly ServiceState[] = [
+    'unknown',
+    'uninstalled',
+    'stopped',
+    'starting',
+    'stopping',
+    'failing',
+    'up',
+    'replicating',
+  ];
+  const ladders = [
+    ['installed', 'up'],
+    ['installed', 'up', 'replicating'],
+    ['installed', 'up', 'routed'],
+    SERVICE_RUNGS,
+  ] as const;
+  for (const ladder of ladders)
+    for (const state of states)
+      for (const what of [START, INSTALL])
+        for (const unmet of [[], ['services/node1']]) {
+          const stage = stageService(ladder);
+          stage.beat(state, { unmet });
+          stage.ask(what);
+          expect(stage.operation()).not.toBe('busy.climbing');
+        }
 });
 
 describe('an install', () => {
