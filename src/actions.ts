@@ -65,8 +65,9 @@ export function createActions(fleet: {
   function save(id: ActionId, { before, after }: Step): void {
     const status = after.value as ActionStatus;
     const { action } = after.context as ActionContext;
-    if (before && before.value === status && (before.context as ActionContext).action === action) return;
     if (status === 'claiming' || status === 'dispatching') return;
+    const isSame = before !== null && (before.context as ActionContext).action === action;
+    if (isSame && (before.value === status || status === 'waiting')) return;
     const { when, attempts, history } = action;
     void write(id, { status, when, attempts, history, ...(before?.value === 'failed' ? { begun: null } : {}) });
   }

@@ -90,7 +90,7 @@ export function createPulse(fleet: {
     await Promise.all(sources.map((source) => source.beat(at)));
     const silent = inventory.elapse(now());
     changed.push(...silent);
-    await inTurn(async () => release(silent));
+    await inTurn(() => release(silent));
     for (const key of inventory.forget(now(), isWatched)) entities.drop(key);
     if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
     return changed;
@@ -121,16 +121,20 @@ export function createPulse(fleet: {
       }
       for (const reading of [heartbeat.instances, heartbeat.services])
         for (const problem of reading?.problems ?? []) events.emit('problem', problem);
-      release(step.value);
+      await release(step.value);
       return step.value;
     });
   }
 
   /** The new views are known: tell the charts, then release what waits for them. */
-  function release(changes: readonly Change[]): void {
+  async function release(changes: readonly Change[]): Promise<void> {
+    for (let from = 0; from < changes.length && !stopped; from += policy.turnSize) {
+      if (from > 0) await fleet.yieldTurn();
+      const some = changes.slice(from, from + policy.turnSize);
+      entities.tell(some, now());
+      for (const change of some) events.emit('changed', change);
+    }
     if (stopped) return;
-    entities.tell(changes, now());
-    for (const change of changes) events.emit('changed', change);
     entities.tick(now());
     actions.evaluate(now());
     entities.settle();
@@ -151,7 +155,10 @@ export function createPulse(fleet: {
   return {
     beat,
     async observe(heartbeat, as) {
-      const driver = as === 'driver' ? [...fleet.instanceDrivers, ...fleet.serviceDrivers].find(({ name }) => name === heartbeat.source) : undefined;
+      const driver =
+        as === 'driver'
+          ? [...fleet.instanceDrivers, ...fleet.serviceDrivers].find(({ name }) => name === heartbeat.source)
+          : undefined;
       if (as === 'driver' && !driver) throw new FleetError('ER0229', `no driver is called ${JSON.stringify(heartbeat.source)}`);
       if (!lease.held()) await leading();
       return take(heartbeat, driver);
