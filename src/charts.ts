@@ -95,7 +95,8 @@ export function createCharts<K extends string>(options: {
   }
 
   function wake(key: K, row: Row): Live {
-    const snapshot = { status: 'active', value: row.value, context: row.context, children: {}, historyValue: {}, tags: [] };
+    const children = effectsOf(snapshotOf(row), inert);
+    const snapshot = { status: 'active', value: row.value, context: row.context, children, historyValue: {}, tags: [] };
     const actor = createActor(machine as ActorLogicFrom<AnyStateMachine>, {
       id: key,
       snapshot: snapshot as never,
@@ -169,6 +170,10 @@ export function createCharts<K extends string>(options: {
       try {
         const after = machine.transition(before, event, scope) as AnyMachineSnapshot;
         if (after === before) return;
+        if (hasEffects(after)) {
+          wake(key, chart).actor.send(event);
+          return;
+        }
         charts.set(key, rowOf(after));
         options.onStep?.(key, { before, after });
       } catch (error) {
@@ -223,6 +228,22 @@ export function createCharts<K extends string>(options: {
       busy.clear();
     },
   };
+}
+
+/** A row has no actors: a chart that enters a state with an effect must be live. */
+const hasEffects = ({ _nodes }: AnyMachineSnapshot): boolean => _nodes.some(({ invoke }) => invoke.length > 0);
+
+/** The effects of a state, as a saved snapshot holds them: whoever goes on from there starts them again. */
+function effectsOf(snapshot: AnyMachineSnapshot, self: AnyActorRef): Record<string, unknown> {
+  const asked = { context: snapshot.context, event: { type: 'xstate.init' }, self };
+  return Object.fromEntries(
+    snapshot._nodes
+      .flatMap(({ invoke }) => invoke)
+      .map(({ id, src, input }) => [
+        id,
+        { src, snapshot: { status: 'active', input: typeof input === 'function' ? input(asked as never) : input } },
+      ]),
+  );
 }
 
 type Scope = Parameters<AnyStateMachine['transition']>[2];
