@@ -203,6 +203,40 @@ describe('who is busy', () => {
   });
 });
 
+describe('a calling state', () => {
+  test('that a row is brought into makes it an actor, whose effect begins', async () => {
+    for (const liveActors of [0, 1000]) {
+      const { charts, perform } = stage(liveActors);
+      charts.deliver(A, heartbeat(1000, 'stopped'));
+      charts.deliver(A, start(1000));
+      expect(perform.calls).toHaveLength(1);
+      expect(charts.busy()).toEqual([A]);
+      await perform.answer({ acceptedAt: asInstant(1000) });
+      charts.deliver(A, heartbeat(2000, 'ssh-up'));
+      expect(standing(charts, A)?.context).toMatchObject({ operation: null });
+    }
+  });
+
+  test('that a chart is put back into begins its effect anew', () => {
+    for (const liveActors of [0, 1000]) {
+      const { charts, perform } = stage(liveActors);
+      const operation = {
+        do: START,
+        tokens: [asToken('A')],
+        mark: null,
+        failures: 1,
+        seenAt: asInstant(1000),
+        dueAt: asInstant(11_000),
+        acceptedAt: null,
+        failure: null,
+      };
+      const value = { observed: 'stopped', operation: { open: { busy: 'calling' } } };
+      charts.restore(A, value, { ...newContext(A), operation } satisfies InstanceContext);
+      expect(perform.latest().input).toEqual({ key: A, do: START, token: 'A', attempt: 2 });
+    }
+  });
+});
+
 describe('another name', () => {
   test('means the same chart, which stays an actor', () => {
     const { charts } = stage(0);
