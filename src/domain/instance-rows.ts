@@ -53,13 +53,17 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
       changed.push(row);
     }
     const missing = reading.complete && listed < source.entities.instances ? yield* unlisted(source) : [];
+    const contested = new Set([...changed, ...missing].filter((row) => row.contested).map((row) => row.ip));
     vacate(changed, missing);
+    const displaced = changed.flatMap(occupy);
     for (const row of changed) {
       if (++turn % policy.turnSize === 0) yield;
       settle(row, reading.complete, sweep);
     }
     for (const row of missing) miss(row, reading.readAt, sweep);
-    for (const row of changed) contest(row, sweep);
+    displace(displaced, sweep);
+    for (const row of changed) if (row.ip !== null) contested.add(row.ip);
+    for (const ip of contested) if (ip !== null) contest(ip, sweep);
     if (reading.complete) source.completeAt.instances = reading.readAt;
   }
 
@@ -78,9 +82,14 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     for (const row of missing) row.reported = false;
     for (const row of changed) {
       const ip = row.facts?.ip ?? null;
-      if (ip !== null && (ip !== row.ip || !row.reported)) book.strike(row);
+      if (row.facts?.power?.state === 'terminated' || (ip !== null && (ip !== row.ip || !row.reported))) book.strike(row);
+      if (ip === null) row.reported = false;
     }
   }
+
+  /** @returns who only remembered the address that `row` reports */
+  const occupy = (row: InstanceRow): readonly InstanceRow[] =>
+    row.facts === null || row.facts.power?.state === 'terminated' ? [] : book.book(row, row.facts.ip);
 
   /** Where an own driver speaks for an instance, a host's word only fills in what it leaves out, and only for its own ips. */
   function hint(row: InstanceRow, facts: InstanceFacts, source: Source): void {
@@ -108,8 +117,6 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     const isGone = power === 'terminated' && row.missed >= policy.tolerance;
     row.counting = derived.suspect || row.sshMisses > 0 || (power === 'terminated' && !isGone);
     if (!derived.suspect) row.readAt = later(row.readAt, facts.readAt);
-    if (power === 'terminated') book.strike(row);
-    else displace(book.book(row, facts.ip), sweep);
     const mark = facts.bootId ?? before?.mark ?? null;
     const view = viewOf(row, derived, sweep, { mark, gone: isGone, raw: facts.power?.raw });
     show(row, view, sweep, isGone && before?.gone === false ? 'vanished' : undefined);
@@ -124,7 +131,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.missed++;
     row.counting = true;
     if (row.missed < policy.tolerance) return;
-    row.readAt = readAt;
+    row.readAt = later(row.readAt, readAt);
     row.wasUp = false;
     book.strike(row);
     const before = row.view;
@@ -143,19 +150,19 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
   function displace(displaced: readonly InstanceRow[], sweep: Sweep): void {
     for (const row of displaced) {
       const before = row.view;
-      if (!before) continue;
-      row.view = { ...before, ip: null };
+      if (!before || before.ip === row.ip) continue;
+      row.view = { ...before, ip: row.ip };
       sweep.note('moved', row, before, row.view);
     }
   }
 
-  /** Notes for everybody at an address that they are now in conflict over it. */
-  function contest(row: InstanceRow, sweep: Sweep): void {
-    const rivals = row.ip === null ? [] : book.tenants(row.ip);
-    if (rivals.length < 2) row.contested = false;
-    for (const rival of rivals.length < 2 ? [] : rivals) {
-      if (!rival.contested && rival.view) sweep.note('conflict', rival, rival.view, rival.view);
-      rival.contested = true;
+  /** Notes for everybody at an address that they are now in conflict over it, or no longer. */
+  function contest(ip: Ip, sweep: Sweep): void {
+    const tenants = book.tenants(ip);
+    const isConflict = tenants.length > 1;
+    for (const row of tenants) {
+      if (isConflict && !row.contested && row.view) sweep.note('conflict', row, row.view, row.view);
+      row.contested = isConflict;
     }
   }
 
