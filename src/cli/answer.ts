@@ -8,10 +8,14 @@ import { EXIT, type ExitCode } from './exit.ts';
 export interface Answer {
   readonly document: WireDocument;
   readonly exit: ExitCode;
+  /** What the config level answers. It masks its own secrets, and names clouds, which the wire takes for a secret as a whole. */
+  readonly config?: unknown;
 }
 
 /** As one line of JSON. */
-export const answerLine = ({ document }: Answer): string => write(document);
+export function answerLine({ document, config }: Answer): string {
+  return config === undefined ? write(document) : JSON.stringify({ ...document.body, config: [config] });
+}
 
 const questionOf = ({ level, action, group, type = 'all' }: Command): Question => ({ level, action, group, type });
 

@@ -38,5 +38,6 @@ export async function ask(command: Command, session: Session, manner: Manner): P
 /** The config level: it asks no fleet. */
 async function configured(command: Command, { configuration }: Session): Promise<Answer> {
   const { configAnswer } = await import('./config/answer.ts');
-  return reply(command, { code: OK, config: [await configAnswer(command.action, command.group, configuration)] }, EXIT.done);
+  const config = configAnswer(command.action, command.group, configuration);
+  return { ...reply(command, { code: OK }, EXIT.done), config };
 }

@@ -25,6 +25,9 @@ const NEW_SERVICE: SimulatedService = {
   state: 'uninstalled',
 };
 
+/** It ends by itself, whatever the faults: at the usual speed well within half a minute. */
+const LONGEST_MS = 270_000;
+
 /** `fleetbeat demo`: the seed's sample fleet, simulated, and one command whose actions have to wait. */
 export async function demo({ speed, seed, faults }: DemoOptions, terminal: Terminal): Promise<ExitCode> {
   const { stdout, env, interrupted } = terminal;
@@ -50,18 +53,20 @@ export async function demo({ speed, seed, faults }: DemoOptions, terminal: Termi
       group: NEW_SERVICE.name,
     });
     tell(`the reply: ${look.paint.bold(code)} ${textOf(code)}`);
+    const over = new AbortController();
     const drawing = {
       ...simulated.fleet,
       async beat() {
         const changes = await simulated.fleet.beat();
         region.draw(picture(simulated, startedAt, look));
+        if (simulated.now() - startedAt >= LONGEST_MS) over.abort();
         return changes;
       },
     };
     const actions = await outcomeOf(
       [...started, ...deferred],
       { ...simulated, fleet: drawing },
-      { everyMs: STEP_MS / speed, until: interrupted },
+      { everyMs: STEP_MS / speed, until: AbortSignal.any([interrupted, over.signal]) },
     );
     region.draw(picture(simulated, startedAt, look));
     region.close();
@@ -104,9 +109,13 @@ function ending(actions: readonly Action[], { fleet, now }: Simulation, startedA
   const heartbeat = fromViews(fleet.views(), { source: 'demo', epoch: 'demo', seq: 0, at: now() });
   const took = durationText(now() - startedAt);
   const { paint } = look;
-  const end =
-    exitOf(actions) === EXIT.done
-      ? `${paint.green('✔')} ${NEW_SERVICE.name} is routed, after ${took} of the fleet's clock.`
-      : `${paint.red('✖')} ${NEW_SERVICE.name} could not be started: ${actions.map((action) => actionLine(action, paint)).join('; ')}`;
-  return `${documentText(heartbeat, look)}\n\n${end}`;
+  const trouble = () => actions.filter((action) => action.status !== 'done').map((action) => `\n  ${actionLine(action, paint)}`);
+  const ends: Readonly<Record<ExitCode, () => string>> = {
+    [EXIT.done]: () => `${paint.green('✔')} ${NEW_SERVICE.name} is routed, after ${took} of the fleet's clock.`,
+    [EXIT.deferred]: () =>
+      `${paint.yellow('…')} ${NEW_SERVICE.name} is not up after ${took} of the fleet's clock:${trouble().join('')}`,
+    [EXIT.failed]: () => `${paint.red('✖')} ${NEW_SERVICE.name} could not be started:${trouble().join('')}`,
+    [EXIT.usage]: () => '',
+  };
+  return `${documentText(heartbeat, look)}\n\n${ends[exitOf(actions)]()}`;
 }

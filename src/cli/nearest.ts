@@ -19,7 +19,7 @@ export function nearest(word: string, among: readonly string[]): readonly string
   if (word.length > LONGEST) return [];
   const ranked = among.map((candidate) => ({ candidate, far: distance(word.toLowerCase(), candidate.toLowerCase()) }));
   return ranked
-    .filter(({ candidate, far }) => far <= Math.max(1, Math.floor(candidate.length / 3)))
+    .filter(({ candidate, far }) => far <= Math.max(1, Math.floor(candidate.length / 2.5)))
     .sort((a, b) => a.far - b.far)
     .slice(0, 3)
     .map(({ candidate }) => candidate);

@@ -95,7 +95,7 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
   addConfig(root, ask);
   root
     .command('heartbeat')
-    .description('The daemon: beats, fires what is due, and prints each change and action in a line.')
+    .description('the daemon: beats, fires what is due, and tells each change and action in a line')
     .addHelpText('after', DAEMON_HELP)
     .action(() => {
       refuse(root, 'heartbeat', ['timeout', 'wait']);
@@ -104,8 +104,8 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
     });
   root
     .command('demo')
-    .description('A fleet to look at: simulated, in this process; it needs nothing and ends by itself.')
-    .option('--speed <factor>', 'simulated seconds in a real one, 1 to 100', '8')
+    .description('a fleet to look at: simulated, in this process; it needs nothing and ends by itself')
+    .option('--speed <factor>', 'simulated seconds in a real one, 1 to 100', '10')
     .option('--seed <number>', 'decides every delay and fault', '1')
     .option('--faults <rate>', 'how often what can go wrong does, 0 to 1', '0')
     .addHelpText('after', DEMO_HELP)
@@ -151,7 +151,29 @@ function addLevel(
           )
           .action((group: string, type: string, options: RawOptions) => ask({ level, action, group, type }, options));
     }
+    command.addHelpText('after', `\nExample:\n  $ fleetbeat ${level} ${exampleOf(level, action)}`);
     if (action === 'actions_init') command.option('--yes', 'really');
+  }
+}
+
+function exampleOf(level: 'instances' | 'services', action: string): string {
+  const group = level === 'services' ? 'node10' : '10.0.0.102';
+  switch (action) {
+    case 'plan':
+      return `plan start ${group}`;
+    case 'retry':
+    case 'discard':
+      return `${action} 5b0c1f9a2d`;
+    case 'ping':
+      return 'ping < heartbeat.json';
+    case 'actions_init':
+      return 'actions_init --yes';
+    case 'heartbeat':
+    case 'actions':
+    case 'world':
+      return action;
+    default:
+      return `${action} ${group}`;
   }
 }
 

@@ -1,5 +1,4 @@
-import type { Command } from '../domain/command.ts';
-import { isFleetError, messageOf } from '../errors.ts';
+import { isFleetError } from '../errors.ts';
 import { printable } from '../wire/refusal.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { type Handlers, parseArguments } from './program.ts';
@@ -27,15 +26,14 @@ export async function run(argv: readonly string[], terminal: Terminal): Promise<
 }
 
 function tell({ stderr }: Terminal, error: unknown): void {
-  stderr.write(`fleetbeat: ${printable(messageOf(error))}\n`);
+  stderr.write(`fleetbeat: ${printable(error instanceof Error ? error.message : String(error))}\n`);
 }
 
 function handlersOn(terminal: Terminal): Handlers {
   return {
     async ask(asked, options) {
       if (asked.level === 'config') return (await import('./config-command.ts')).showConfig(asked, options, terminal);
-      const command: Command = { ...asked };
-      return (await import('./one-shot.ts')).oneShot(command, options, terminal);
+      return (await import('./one-shot.ts')).oneShot(asked, options, terminal);
     },
     stdin: async (options) => (await import('./one-shot.ts')).fromStdin(options, terminal),
     daemon: async (options) => (await import('./daemon.ts')).daemon(options, terminal),
