@@ -55,6 +55,7 @@ export function createAddressBook<T extends Tenant>(): AddressBook<T> {
     book(tenant, reported) {
       if (reported === null) {
         tenant.reported = false;
+        if (tenant.ip !== null && tenantsOf(tenant.ip).some((other) => other.reported)) leave(tenant);
         return NOBODY;
       }
       if (tenant.ip === reported && tenant.reported && byIp.get(reported) === tenant) return NOBODY;
