@@ -44,7 +44,7 @@ async function reactions(library: Library, size: number, trials: number): Promis
   await fleet.beat();
   await scene.quiet();
 
-  const push = (text: string, at: number): Promise<unknown> => fleet.observe(heartbeatOf(text, at));
+  const push = (text: string, at: number): Promise<unknown> => fleet.observe(heartbeatOf(text, at), 'driver');
   const took: number[] = [];
   for (let trial = 0; trial < trials; trial++) {
     const i = (trial * STRIDE) % size;

@@ -147,7 +147,7 @@ export const UNKNOWN_SERVICE: Derived = {
 
 /** Since when each word has held: kept from before where it held then. Sets and maps that are alike are shared. */
 export function createHeldSince(): (
-  before: { readonly holds: ReadonlySet<string>; readonly heldSince: ReadonlyMap<string, Instant> } | null,
+  before: { readonly derived: Derived; readonly heldSince: ReadonlyMap<string, Instant> } | null,
   holds: ReadonlySet<string>,
   at: Instant,
 ) => ReadonlyMap<string, Instant> {
@@ -156,7 +156,7 @@ export function createHeldSince(): (
     Map<ReadonlySet<string>, Map<Instant, ReadonlyMap<string, Instant>>>
   >();
   return (before, holds, at) => {
-    if (before?.holds === holds) return before.heldSince;
+    if (before?.derived.holds === holds) return before.heldSince;
     const past = before?.heldSince ?? null;
     const byHolds = entry(shared, past, () => new Map());
     const byInstant = entry(byHolds, holds, () => new Map());

@@ -44,7 +44,8 @@ export function parseIp(text: string): Ip | null {
   return hostname.slice(1, -1) as Ip;
 }
 
-export const instanceKey = (cloud: string, id: string): EntityKey => `instances/${cloud}/${id}` as EntityKey;
+/** Joined, since of a template's text V8 would keep the parts too, for every instance there is. */
+export const instanceKey = (cloud: string, id: string): EntityKey => ['instances', cloud, id].join('/') as EntityKey;
 export const wantedKey = (cloud: string, ip: Ip): EntityKey => `instances/${cloud}/wanted/${ip}` as EntityKey;
 export const serviceKey = (name: string): EntityKey => `services/${name}` as EntityKey;
 

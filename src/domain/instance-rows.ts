@@ -1,10 +1,10 @@
 import { createAddressBook } from './address-book.ts';
-import { ABSENT_INSTANCE, createHeldSince, deriveInstance, UNKNOWN_INSTANCE } from './derive.ts';
+import { ABSENT_INSTANCE, deriveInstance, UNKNOWN_INSTANCE } from './derive.ts';
 import type { Reading } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, instanceKey, wantedKey } from './identity.ts';
 import type { InstanceFacts, InstanceState } from './instance.ts';
 import type { Policy } from './policy.ts';
-import { adopt, type InstanceRow, isSameInstance, NEVER, viewOf } from './row.ts';
+import { adopt, type Belief, believe, type InstanceRow, isSameInstance, NEVER, unseen, viewOf } from './row.ts';
 import { type Source, speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
@@ -100,13 +100,13 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
   }
 
   function settle(row: InstanceRow, complete: boolean, sweep: Sweep): void {
-    const before = row.view;
+    const before = see(row);
     const facts = factsOf(row);
     const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
     row.sshMisses = power === 'running' && facts.ssh !== 'up' && facts.ssh !== undefined ? row.sshMisses + 1 : 0;
     const past = {
-      state: (before?.state ?? 'unknown') as InstanceState,
-      holds: before?.holds ?? UNKNOWN_INSTANCE.holds,
+      state: before.state as InstanceState,
+      holds: before.holds,
       wasUp: row.wasUp,
       misses: row.sshMisses,
     };
@@ -117,9 +117,18 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     const isGone = power === 'terminated' && row.missed >= policy.tolerance;
     row.counting = derived.suspect || row.sshMisses > 0 || (power === 'terminated' && !isGone);
     if (!derived.suspect) row.readAt = later(row.readAt, facts.readAt);
-    const mark = facts.bootId ?? before?.mark ?? null;
-    const view = viewOf(row, derived, sweep, { mark, gone: isGone, raw: facts.power?.raw });
-    show(row, view, sweep, isGone && before?.gone === false ? 'vanished' : undefined);
+    keep(
+      row,
+      believe(row, derived, sweep, {
+        ip: row.ip,
+        raw: facts.power?.raw ?? null,
+        role: null,
+        mark: facts.bootId ?? before.mark,
+        gone: isGone,
+      }),
+    );
+    if (isGone && !before.gone && before.source !== null) sweep.note('vanished', before, see(row));
+    else sweep.compare(before, see(row));
   }
 
   const factsOf = ({ facts, hint }: InstanceRow): InstanceFacts =>
@@ -127,32 +136,33 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
 
   /** A complete reading did not list it. It is gone only after some of them: NotFound is not gone. */
   function miss(row: InstanceRow, readAt: Instant, sweep: Sweep): void {
-    if (row.view?.gone) return;
+    if (row.belief.gone) return;
     row.missed++;
     row.counting = true;
     if (row.missed < policy.tolerance) return;
+    const before = see(row);
     row.readAt = later(row.readAt, readAt);
     row.wasUp = false;
     book.strike(row);
-    const before = row.view;
-    const derived =
-      before?.state === 'terminated' ? { ...ABSENT_INSTANCE, state: before.state, holds: before.holds } : ABSENT_INSTANCE;
-    show(row, viewOf(row, derived, sweep, { mark: null, gone: true, raw: undefined }), sweep, 'vanished');
+    const { state, holds } = row.belief.derived;
+    const derived = state === 'terminated' ? { ...ABSENT_INSTANCE, state, holds } : ABSENT_INSTANCE;
+    keep(row, believe(row, derived, sweep, { ip: row.ip, raw: null, role: null, mark: null, gone: true }));
+    sweep.note('vanished', before, see(row));
   }
 
-  function show(row: InstanceRow, view: View, sweep: Sweep, kind?: 'vanished'): void {
-    sweep.show(row, view, kind);
-    if (view.gone) gone.add(row);
+  function keep(row: InstanceRow, belief: Belief): void {
+    row.belief = belief;
+    if (belief.gone) gone.add(row);
     else gone.delete(row);
   }
 
   /** Who only remembered an address loses it to whoever reports it. */
   function displace(displaced: readonly InstanceRow[], sweep: Sweep): void {
     for (const row of displaced) {
-      const before = row.view;
-      if (!before || before.ip === row.ip) continue;
-      row.view = { ...before, ip: row.ip };
-      sweep.note('moved', row, before, row.view);
+      if (row.belief.ip === row.ip) continue;
+      const before = see(row);
+      row.belief = { ...row.belief, ip: row.ip };
+      sweep.note('moved', before, see(row));
     }
   }
 
@@ -161,7 +171,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     const tenants = book.tenants(ip);
     const isConflict = tenants.length > 1;
     for (const row of tenants) {
-      if (isConflict && !row.contested && row.view) sweep.note('conflict', row, row.view, row.view);
+      if (isConflict && !row.contested) sweep.note('conflict', see(row), see(row));
       row.contested = isConflict;
     }
   }
@@ -186,14 +196,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     for (const here of byId.values()) yield* here.values();
   }
 
-  function see(row: InstanceRow): View {
-    const view = row.view ?? viewOf(row, UNKNOWN_INSTANCE, UNSEEN, { mark: null, gone: false, raw: undefined });
-    const seenSince = row.source?.seenSince ?? view.seenSince;
-    if (row.view === view && view.readAt === row.readAt && view.seenSince === seenSince) return view;
-    const seen = { ...view, readAt: row.readAt, seenSince };
-    row.view = seen;
-    return seen;
-  }
+  const see = (row: InstanceRow): View => viewOf(row, NOTHING_ELSEWHERE);
 
   return {
     get size() {
@@ -201,12 +204,14 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     },
     take,
     lose(sweep, reason) {
+      const lost = { ...UNKNOWN_INSTANCE, reason };
       for (const row of rows()) {
-        const { view } = row;
-        if (row.source !== sweep.source || !view || view.gone || view.state === 'unknown') continue;
+        const { derived, gone } = row.belief;
+        if (row.source !== sweep.source || gone || derived.state === 'unknown') continue;
+        const before = see(row);
         row.counting = true;
-        const unknown = viewOf(row, { ...UNKNOWN_INSTANCE, reason }, sweep, { mark: view.mark, gone: false, raw: view.raw });
-        sweep.show(row, unknown, 'silent');
+        row.belief = believe(row, lost, sweep, row.belief);
+        sweep.note('silent', before, see(row));
       }
     },
     get(key) {
@@ -225,7 +230,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     forget(now, isWatched) {
       const forgotten: EntityKey[] = [];
       for (const row of gone) {
-        if (!row.view || now - row.view.since < policy.retainMs || isWatched(row.key)) continue;
+        if (now - row.belief.since < policy.retainMs || isWatched(row.key)) continue;
         gone.delete(row);
         book.strike(row);
         if (row.source) row.source.entities.instances--;
@@ -240,7 +245,10 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
 
 const later = (a: Instant, b: Instant): Instant => Math.max(a, b) as Instant;
 
-const UNSEEN = { source: null, heldSince: createHeldSince() };
+const UNSEEN = unseen(UNKNOWN_INSTANCE, null, null);
+
+/** An instance needs nothing elsewhere, and is its own host. */
+const NOTHING_ELSEWHERE = { unmet: [], hostLost: false } as const;
 
 const newRow = (cloud: string, id: string): InstanceRow => ({
   level: 'instances',
@@ -250,7 +258,7 @@ const newRow = (cloud: string, id: string): InstanceRow => ({
   source: null,
   facts: null,
   hint: null,
-  view: null,
+  belief: UNSEEN,
   readAt: NEVER,
   sweep: -1,
   missed: 0,

@@ -1,8 +1,8 @@
 import type { Tenant } from './address-book.ts';
 import type { Derived } from './derive.ts';
-import type { EntityKey, Instant } from './identity.ts';
+import type { EntityKey, Instant, Ip } from './identity.ts';
 import type { InstanceFacts } from './instance.ts';
-import type { Service, ServiceFacts, ServiceRung } from './service.ts';
+import type { Role, Service, ServiceFacts, ServiceRung } from './service.ts';
 import type { Source } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
@@ -28,7 +28,7 @@ export interface InstanceRow extends Tenant {
   facts: InstanceFacts | null;
   /** What a host said of its own instance, beneath the facts of an own driver. */
   hint: InstanceFacts | null;
-  view: View | null;
+  belief: Belief;
   readAt: Instant;
   /** The sweep of its source that listed it last. */
   sweep: number;
@@ -51,12 +51,20 @@ export interface ServiceRow {
   readonly ladder: Ladder | null;
   source: Source | null;
   facts: ServiceFacts | null;
-  view: View | null;
+  belief: Belief;
   readAt: Instant;
   counting: boolean;
 }
 
 export type Row = InstanceRow | ServiceRow;
+
+/** What the facts of an entity came to. A view is made of it when somebody looks: a large fleet keeps beliefs, not views. */
+export interface Belief extends Pick<View, 'ip' | 'heldSince' | 'source' | 'mark' | 'gone' | 'since'> {
+  /** Shared by the entities that are alike. */
+  readonly derived: Derived;
+  readonly raw: string | null;
+  readonly role: Role | null;
+}
 
 export const isSameInstance = (a: InstanceFacts, b: InstanceFacts): boolean =>
   a.ip === b.ip &&
@@ -93,39 +101,64 @@ export function adopt(row: Row, source: Source): void {
   if (row.level === 'instances') row.sweep = -1;
 }
 
-/** The view of a row, now that its facts come to `derived`. */
-export function viewOf(
+/** What is believed of an entity that nobody has seen yet. */
+export const unseen = (derived: Derived, ip: Ip | null, role: Role | null): Belief => ({
+  derived,
+  heldSince: new Map([...derived.holds].map((word) => [word, NEVER])),
+  ip,
+  source: null,
+  raw: null,
+  role,
+  mark: null,
+  gone: false,
+  since: NEVER,
+});
+
+/** What is believed of a row, now that its facts come to `derived`. */
+export function believe(
   row: Row,
   derived: Derived,
-  sweep: Pick<Sweep, 'heldSince'> & { readonly source: Source | null },
-  extra: { readonly mark: string | null; readonly gone: boolean; readonly raw: string | undefined },
-): View {
-  const { source } = sweep;
-  const before = row.view;
-  const role = row.level === 'services' ? (row.facts?.role ?? row.service?.status) : undefined;
+  sweep: Pick<Sweep, 'source' | 'heldSince'>,
+  what: Pick<Belief, 'ip' | 'raw' | 'role' | 'mark' | 'gone'>,
+): Belief {
+  const before = row.belief.source === null ? null : row.belief;
+  return {
+    derived,
+    heldSince: sweep.heldSince(before, derived.holds, row.readAt),
+    ip: what.ip,
+    source: sweep.source.name,
+    raw: what.raw,
+    role: what.role,
+    mark: what.mark,
+    gone: what.gone,
+    since: before?.derived.state === derived.state ? before.since : row.readAt,
+  };
+}
+
+/** The view of a row as it is now; what a service needs elsewhere is not in its row. */
+export function viewOf(row: Row, elsewhere: Pick<View, 'unmet' | 'hostLost'>): View {
+  const { derived, heldSince, ip, source, raw, role, mark, gone, since } = row.belief;
   const mode = row.level === 'services' ? (row.service?.mode ?? row.facts?.mode) : undefined;
   return {
     key: row.key,
     level: row.level,
     name: row.name,
-    ip: row.level === 'instances' ? row.ip : (row.service?.ip ?? row.facts?.ip ?? null),
+    ip,
     code: derived.code,
     state: derived.state,
     holds: derived.holds,
-    heldSince: sweep.heldSince(before, derived.holds, row.readAt),
-    source: source?.name ?? null,
-    mark: extra.mark,
-    unmet: before?.unmet ?? NONE,
-    hostLost: before?.hostLost ?? false,
-    gone: extra.gone,
-    since: before?.state === derived.state ? before.since : row.readAt,
+    heldSince,
+    source,
+    mark,
+    unmet: elsewhere.unmet,
+    hostLost: elsewhere.hostLost,
+    gone,
+    since,
     readAt: row.readAt,
-    seenSince: source?.seenSince ?? row.readAt,
+    seenSince: row.source?.seenSince ?? row.readAt,
     ...(derived.reason === undefined ? {} : { reason: derived.reason }),
-    ...(extra.raw === undefined ? {} : { raw: extra.raw }),
-    ...(role === undefined ? {} : { role }),
+    ...(raw === null ? {} : { raw }),
+    ...(role === null ? {} : { role }),
     ...(mode === undefined ? {} : { mode }),
   };
 }
-
-const NONE: readonly string[] = [];

@@ -1,8 +1,8 @@
-import { createHeldSince, deriveService, FULL_LADDER, UNKNOWN_SERVICE } from './derive.ts';
+import { deriveService, FULL_LADDER, UNKNOWN_SERVICE } from './derive.ts';
 import type { Reading } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, serviceKey } from './identity.ts';
 import type { Policy } from './policy.ts';
-import { adopt, isSameService, type Ladder, NEVER, type ServiceRow, viewOf } from './row.ts';
+import { adopt, believe, isSameService, type Ladder, NEVER, type ServiceRow, unseen, viewOf } from './row.ts';
 import type { Service, ServiceFacts } from './service.ts';
 import { speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
@@ -47,16 +47,28 @@ export function createServiceRows(options: {
         continue;
       }
       const row = rowOf(facts);
-      if (row.source !== source) adopt(row, source);
-      row.readAt = Math.max(row.readAt, facts.readAt) as Instant;
-      if (!row.counting && row.facts !== null && isSameService(row.facts, facts)) continue;
-      row.facts = facts;
-      row.counting = false;
-      const derived = deriveService(facts, row.ladder?.rungs ?? FULL_LADDER);
-      sweep.show(row, viewOf(row, derived, sweep, { mark: facts.runId ?? null, gone: false, raw: undefined }));
+      const isKnown = row.source === source && !row.counting && row.facts !== null && isSameService(row.facts, facts);
+      if (isKnown) row.readAt = later(row.readAt, facts.readAt);
+      else settle(row, facts, sweep);
     }
     if (reading.complete) source.completeAt.services = reading.readAt;
     return foreign;
+  }
+
+  function settle(row: ServiceRow, facts: ServiceFacts, sweep: Sweep): void {
+    const before = see(row);
+    if (row.source !== sweep.source) adopt(row, sweep.source);
+    row.readAt = later(row.readAt, facts.readAt);
+    row.facts = facts;
+    row.counting = false;
+    row.belief = believe(row, deriveService(facts, row.ladder?.rungs ?? FULL_LADDER), sweep, {
+      ip: row.service?.ip ?? facts.ip ?? null,
+      raw: null,
+      role: facts.role ?? row.service?.status ?? null,
+      mark: facts.runId ?? null,
+      gone: false,
+    });
+    sweep.compare(before, see(row));
   }
 
   function rowOf(facts: ServiceFacts): ServiceRow {
@@ -69,27 +81,15 @@ export function createServiceRows(options: {
   }
 
   function see(row: ServiceRow): View {
-    const view = row.view ?? viewOf(row, UNKNOWN_SERVICE, UNSEEN, { mark: null, gone: false, raw: undefined });
-    const unmet = unmetOf(row, view);
-    const hostLost = view.ip !== null && options.isHostLost(view.ip);
-    const seenSince = row.source?.seenSince ?? view.seenSince;
-    const isCurrent =
-      row.view === view &&
-      view.readAt === row.readAt &&
-      view.seenSince === seenSince &&
-      view.hostLost === hostLost &&
-      view.unmet.join() === unmet.join();
-    if (isCurrent) return view;
-    const seen = { ...view, readAt: row.readAt, seenSince, hostLost, unmet };
-    row.view = seen;
-    return seen;
+    const { ip } = row.belief;
+    return viewOf(row, { unmet: unmetOf(row), hostLost: ip !== null && options.isHostLost(ip) });
   }
 
-  function unmetOf(row: ServiceRow, view: View): readonly string[] {
-    if (!row.service || !row.ladder?.needs) return NO_NEEDS;
-    const next = row.ladder.rungs.find((rung) => !view.holds.has(rung));
+  function unmetOf({ service, ladder, belief }: ServiceRow): readonly string[] {
+    if (!service || !ladder?.needs) return NO_NEEDS;
+    const next = ladder.rungs.find((rung) => !belief.derived.holds.has(rung));
     if (next === undefined) return NO_NEEDS;
-    return row.ladder.needs(row.service, next).filter((key) => !options.isRunning(key));
+    return ladder.needs(service, next).filter((key) => !options.isRunning(key));
   }
 
   return {
@@ -98,15 +98,13 @@ export function createServiceRows(options: {
     },
     take,
     lose(sweep, reason) {
+      const lost = { ...UNKNOWN_SERVICE, reason };
       for (const row of rows.values()) {
-        const { view } = row;
-        if (row.source !== sweep.source || !view || view.state === 'unknown') continue;
+        if (row.source !== sweep.source || row.belief.derived.state === 'unknown') continue;
+        const before = see(row);
         row.counting = true;
-        sweep.show(
-          row,
-          viewOf(row, { ...UNKNOWN_SERVICE, reason }, sweep, { mark: view.mark, gone: false, raw: undefined }),
-          'silent',
-        );
+        row.belief = believe(row, lost, sweep, { ...row.belief, raw: null });
+        sweep.note('silent', before, see(row));
       }
     },
     get(name) {
@@ -125,7 +123,7 @@ export function createServiceRows(options: {
 
 const NO_NEEDS: readonly string[] = [];
 
-const UNSEEN = { source: null, heldSince: createHeldSince() };
+const later = (a: Instant, b: Instant): Instant => Math.max(a, b) as Instant;
 
 const newRow = (name: string, service: Service | null, ladder: Ladder | undefined): ServiceRow => ({
   level: 'services',
@@ -135,7 +133,7 @@ const newRow = (name: string, service: Service | null, ladder: Ladder | undefine
   ladder: ladder ?? null,
   source: null,
   facts: null,
-  view: null,
+  belief: unseen(UNKNOWN_SERVICE, service?.ip ?? null, service?.status ?? null),
   readAt: NEVER,
   counting: true,
 });

@@ -1,6 +1,5 @@
 import { createHeldSince } from './derive.ts';
 import type { Instant } from './identity.ts';
-import type { Row } from './row.ts';
 import type { Source } from './source.ts';
 import type { Change, View } from './view.ts';
 
@@ -9,16 +8,16 @@ export interface Sweep {
   readonly source: Source;
   readonly changes: readonly Change[];
   readonly heldSince: ReturnType<typeof createHeldSince>;
-  note(kind: Change['kind'], row: Row, from: View | null, to: View): void;
-  /** Gives a row its new view and notes how it differs from the one before. */
-  show(row: Row, view: View, kind?: Change['kind']): void;
+  note(kind: Change['kind'], from: View | null, to: View): void;
+  /** Notes how an entity differs from before. */
+  compare(from: View, to: View): void;
 }
 
 export function createSweep(source: Source, now: Instant, id: string): Sweep {
   const changes: Change[] = [];
 
-  function note(kind: Change['kind'], row: Row, from: View | null, to: View): void {
-    changes.push({ id: `${id}:${row.key}:${changes.length}`, kind, key: row.key, at: now, source: source.name, from, to });
+  function note(kind: Change['kind'], from: View | null, to: View): void {
+    changes.push({ id: `${id}:${to.key}:${changes.length}`, kind, key: to.key, at: now, source: source.name, from, to });
   }
 
   return {
@@ -26,14 +25,12 @@ export function createSweep(source: Source, now: Instant, id: string): Sweep {
     changes,
     heldSince: createHeldSince(),
     note,
-    show(row, view, kind) {
-      const before = row.view;
-      row.view = view;
-      if (kind !== undefined) note(kind, row, before, view);
-      else if (before === null || before.source === null || (before.gone && !view.gone)) note('appeared', row, before, view);
+    compare(from, to) {
+      if (from.source === null) note('appeared', null, to);
+      else if (from.gone && !to.gone) note('appeared', from, to);
       else {
-        if (before.ip !== view.ip) note('moved', row, before, view);
-        if (differs(before, view)) note('changed', row, before, view);
+        if (from.ip !== to.ip) note('moved', from, to);
+        if (differs(from, to)) note('changed', from, to);
       }
     },
   };
