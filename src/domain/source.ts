@@ -9,6 +9,8 @@ export interface Source {
   own: boolean;
   epoch: string;
   seq: number;
+  /** The last sequences of its latest epochs, so that a heartbeat from before a restart is not taken for another restart. */
+  readonly seqs: Map<string, number>;
   /** How many of its heartbeats were taken: a source that restarts may count its own from the start. */
   sweeps: number;
   /** Its own interval: told by a driver, learned from one that pushes. */
@@ -31,6 +33,7 @@ export const createSource = (name: string, own: boolean, everyMs: number, now: I
   own,
   epoch: '',
   seq: -1,
+  seqs: new Map(),
   sweeps: 0,
   everyMs,
   heardAt: now,
@@ -57,7 +60,8 @@ export function refusalOf(
     if (Math.abs(at - now) > policy.skewMs)
       return `its clock is ${Math.round((at - now) / 1000)} s from ours, allowed are ${policy.skewMs / 1000} s`;
   }
-  if (beat.epoch === source.epoch && beat.seq <= source.seq) return `sequence ${beat.seq} is not after ${source.seq}`;
+  const last = source.seqs.get(beat.epoch);
+  if (last !== undefined && beat.seq <= last) return `sequence ${beat.seq} is not after ${last}`;
   return null;
 }
 
@@ -75,12 +79,19 @@ export function hear(source: Source, beat: Heartbeat, now: Instant): void {
   if (wasDeaf || source.epoch !== beat.epoch) source.seenSince = now;
   source.epoch = beat.epoch;
   source.seq = beat.seq;
+  source.seqs.delete(beat.epoch);
+  source.seqs.set(beat.epoch, beat.seq);
+  const [oldest] = source.seqs.keys();
+  if (source.seqs.size > EPOCHS && oldest !== undefined) source.seqs.delete(oldest);
   source.sweeps++;
   source.heardAt = now;
   source.blind = false;
   source.silent = false;
   source.ips = beat.host?.ips ?? null;
 }
+
+/** How many epochs of a source are remembered. */
+const EPOCHS = 8;
 
 /** Whether `source` has been quiet for longer than its own interval explains. */
 export const isOverdue = (source: Source, now: Instant, policy: Pick<Policy, 'silentIntervals'>): boolean =>

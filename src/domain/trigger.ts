@@ -24,6 +24,8 @@ export const NOW: Trigger = { on: 'now' };
 export interface Sight {
   /** The view of a trigger's subject; undefined where there is none or where two report one ip. */
   look(level: Level, subject: Subject): View | undefined;
+  /** Whether the source of a view cannot see at present: nothing fires from what it saw before. */
+  isBlind(view: View): boolean;
   /** When the last complete read of a level began. */
   readAt(level: Level): Instant | null;
 }
@@ -36,7 +38,8 @@ export interface Verdict {
 
 /**
  * Judges a trigger: level first, so it does not matter whether its state came before or after it was armed.
- * Only a fresh view makes it hold: one whose read began after arming, or no longer ago than `policy.freshMs`.
+ * Only a fresh view makes it hold: one whose read began after arming, or no longer ago than `policy.freshMs`, and whose source
+ * is not blind.
  */
 export function judge(
   trigger: Trigger,
@@ -49,7 +52,7 @@ export function judge(
       return { fresh: true, holds: true };
     case 'holds': {
       const view = sight.look(trigger.level, trigger.subject);
-      const fresh = isFresh(view ? view.readAt : sight.readAt(trigger.level));
+      const fresh = view ? isFresh(view.readAt) && !sight.isBlind(view) : isFresh(sight.readAt(trigger.level));
       return { fresh, holds: fresh && view !== undefined && hasHeld(view, trigger.state, trigger.forMs ?? 0) };
     }
     case 'all':
