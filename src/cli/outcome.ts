@@ -28,18 +28,20 @@ export async function outcomeOf(
   const ids = [...new Set(armed.map((action) => action.id))];
   const byId = new Map(armed.map((action) => [action.id, action]));
   const now = () => ids.flatMap((id) => lastWord(id, latest, byId) ?? []);
-  const over = new AbortController();
+  const end = new AbortController();
+  const giveUp = () => end.abort();
   const check = () => {
-    if (areOver(now())) over.abort();
+    if (until.aborted || areOver(now())) end.abort();
   };
   const listener = fleet.on('action', check);
-  const either = AbortSignal.any([until, over.signal]);
+  until.addEventListener('abort', giveUp);
   try {
-    for (check(); !either.aborted; ) {
-      await pause(everyMs, either);
-      if (!either.aborted) await orAborted(fleet.beat(), until);
+    for (check(); !end.signal.aborted; ) {
+      await pause(everyMs, end.signal);
+      if (!end.signal.aborted) await orAborted(fleet.beat(), until);
     }
   } finally {
+    until.removeEventListener('abort', giveUp);
     listener.unsubscribe();
   }
   return now();

@@ -95,6 +95,7 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
   addConfig(root, ask);
   root
     .command('heartbeat')
+    .allowExcessArguments(false)
     .description('the daemon: beats, fires what is due, and tells each change and action in a line')
     .addHelpText('after', DAEMON_HELP)
     .action(() => {
@@ -104,6 +105,7 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
     });
   root
     .command('demo')
+    .allowExcessArguments(false)
     .description('a fleet to look at: simulated, in this process; it needs nothing and ends by itself')
     .option('--speed <factor>', 'simulated seconds in a real one, 1 to 100', '10')
     .option('--seed <number>', 'decides every delay and fault', '1')
@@ -127,7 +129,7 @@ function addLevel(
 ): void {
   const parent = addParent(root, level, description, Object.keys(actions), examples);
   for (const [action, text] of Object.entries(actions)) {
-    const command = parent.command(action).description(text);
+    const command = parent.command(action).description(text).allowExcessArguments(false);
     switch (action) {
       case 'plan':
         command
@@ -180,7 +182,7 @@ function exampleOf(level: 'instances' | 'services', action: string): string {
 function addConfig(root: Command, ask: (asked: Asked) => void): void {
   const parent = addParent(root, 'config', 'the configuration', Object.keys(CONFIG_ACTION_TEXTS), CONFIG_EXAMPLES);
   for (const [action, text] of Object.entries(CONFIG_ACTION_TEXTS)) {
-    const command = parent.command(action).description(text);
+    const command = parent.command(action).description(text).allowExcessArguments(false);
     const asked = (group: string) => {
       refuse(root, `config ${action}`, ['every', 'timeout', 'wait']);
       ask({ level: 'config', action, group, type: 'all' });

@@ -4,6 +4,7 @@ import type { Command } from '../domain/command.ts';
 import { asActionId, type EntityKey, levelOf } from '../domain/identity.ts';
 import { instanceLane } from '../domain/plan.ts';
 import type { View } from '../domain/view.ts';
+import { deadline } from '../drivers/deadline.ts';
 import type { Reply } from '../index.ts';
 import { type ActionsDocument, type ConsoleRow, fromActions, toSteps } from '../wire/index.ts';
 import { serviceCode } from '../wire/service.ts';
@@ -34,10 +35,12 @@ export async function perform(command: Command, session: Session, manner: Manner
   return performed(command, given, actions, session);
 }
 
-function settle(armed: readonly Action[], session: Session, manner: Manner): Promise<readonly Action[]> {
+async function settle(armed: readonly Action[], session: Session, manner: Manner): Promise<readonly Action[]> {
   const { waits, everyMs, timeoutMs, interrupted } = manner;
-  const timeout = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
-  return outcomeOf(armed, session, { everyMs, until: waits ? AbortSignal.any([interrupted, ...timeout]) : AbortSignal.abort() });
+  if (!waits) return outcomeOf(armed, session, { everyMs, until: AbortSignal.abort() });
+  if (timeoutMs === undefined) return outcomeOf(armed, session, { everyMs, until: interrupted });
+  const { signal, release } = deadline(timeoutMs, 'the outcome', interrupted);
+  return outcomeOf(armed, session, { everyMs, until: signal }).finally(release);
 }
 
 function performed(command: Command, given: Reply, actions: readonly Action[], { fleet }: Session): Answer {

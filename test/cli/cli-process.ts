@@ -1,0 +1,82 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const TSX = import.meta.resolve('tsx');
+const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
+
+/** A folder with a configuration in it. */
+export function folderWith(configuration: unknown): string {
+  const folder = mkdtempSync(join(tmpdir(), 'fleetbeat-cli-'));
+  writeFileSync(join(folder, 'fleetbeat.config.json'), JSON.stringify(configuration));
+  return folder;
+}
+
+export interface Ended {
+  readonly exit: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A command line as a process of its own. */
+export interface CliProcess {
+  write(text: string): void;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves once stdout has such a text. */
+  says(text: RegExp): Promise<void>;
+  readonly ended: Promise<Ended>;
+}
+
+export interface CliOptions {
+  readonly cwd?: string;
+  /** All of stdin; without it, stdin stays open. */
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function startCli(args: readonly string[], { cwd = tmpdir(), input, env = {} }: CliOptions = {}): CliProcess {
+  const child = spawn(process.execPath, ['--import', TSX, BIN, ...args], { cwd, env: { ...process.env, ...env } });
+  const heard = new Set<() => void>();
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    stdout += bytes;
+    for (const listen of heard) listen();
+  });
+  child.stderr.on('data', (bytes: Buffer) => {
+    stderr += bytes;
+  });
+  child.stdin.on('error', () => {});
+  if (input !== undefined) child.stdin.end(input);
+  const ended = once(child, 'close').then(([exit]): Ended => ({ exit, stdout, stderr }));
+  return {
+    write: (text) => child.stdin.write(text),
+    kill: (signal) => child.kill(signal),
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (!text.test(stdout)) return;
+          heard.delete(look);
+          resolve();
+        };
+        heard.add(look);
+        look();
+        void ended.then(() => reject(new Error(`it ended without saying ${text}:\n${stdout}\n${stderr}`)));
+      }),
+    ended,
+  };
+}
+
+/** Runs a command line to its end, with nothing on stdin unless given. */
+export const cli = (args: readonly string[], options: CliOptions = {}): Promise<Ended> =>
+  startCli(args, { input: '', ...options }).ended;
+
+/** The lines of an output, each parsed. */
+export const documentsIn = (stdout: string): readonly unknown[] =>
+  stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line));
