@@ -12,6 +12,8 @@ import {
 import { createCharts, type Step } from './charts.ts';
 import type { Claims } from './claims.ts';
 import { type Action, type ActionStatus, isEnded, isLive } from './domain/action.ts';
+import { doText } from './domain/command.ts';
+import type { Problem } from './domain/heartbeat.ts';
 import { type ActionId, asActionId, asEntityKey, asToken, type EntityKey, type Instant } from './domain/identity.ts';
 import { isFirstInLane } from './domain/lanes.ts';
 import { NOW, type Verdict } from './domain/trigger.ts';
@@ -27,6 +29,8 @@ export interface Actions {
   evaluate(now: Instant, lane?: EntityKey): void;
   /** Takes in a record that another fleet wrote. */
   take(action: Action, now: Instant): void;
+  /** The waiting actions that can never fire any more. */
+  stuck(): readonly Problem[];
   /** Sends a person's decision to a chart. */
   decide(id: ActionId, decision: 'cancel' | 'retry' | 'discard', now: Instant): void;
 }
@@ -37,6 +41,9 @@ export function createActions(fleet: {
   readonly dispatch: Effect<DispatchInput, DispatchOutput>;
   readonly limits: ActionLimits;
   readonly judge: (action: Action) => Verdict;
+  /** Why an action can never fire any more, or null. */
+  readonly outOfReach: (action: Action) => string | null;
+  readonly onStuck: (problem: Problem) => void;
   readonly liveActors: number;
   readonly inspect: ((event: InspectionEvent) => void) | undefined;
   readonly onFault: (key: string, error: unknown) => void;
@@ -45,6 +52,7 @@ export function createActions(fleet: {
   const { queue } = fleet;
   /** What the store has not taken yet. */
   const unsaved = new Map<ActionId, ActionPatch>();
+  const stuck = new Map<ActionId, Problem>();
   let leading = false;
 
   const charts = createCharts<ActionId>({
@@ -111,7 +119,22 @@ export function createActions(fleet: {
       if (status === 'waiting' && !isDue && !mayExpire) continue;
       charts.deliver(action.id, { type: 'heartbeat', now, fresh, holds: isDue } as { type: string });
     }
-    if (lane === undefined) charts.settle();
+    if (lane !== undefined) return;
+    charts.settle();
+    lookForStuck();
+  }
+
+  function lookForStuck(): void {
+    for (const action of queue.all()) {
+      const reason = action.status === 'waiting' ? fleet.outOfReach(action) : null;
+      if (reason === null) stuck.delete(action.id);
+      else if (!stuck.has(action.id)) {
+        const problem = { subject: action.id, code: 'ER0236', message: `${doText(action.do)} waits in vain: ${reason}` };
+        stuck.set(action.id, problem);
+        fleet.onStuck(problem);
+      }
+    }
+    for (const id of stuck.keys()) if (!queue.get(id)) stuck.delete(id);
   }
 
   return {
@@ -125,6 +148,7 @@ export function createActions(fleet: {
       charts.stop();
     },
     evaluate,
+    stuck: () => [...stuck.values()],
     take(action, now) {
       if (!leading) return;
       if (isEnded(action)) {

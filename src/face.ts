@@ -29,6 +29,8 @@ export interface FleetOptions {
   readonly now?: () => Instant;
   /** Gives way to the event loop in long sweeps. */
   readonly yieldTurn?: () => Promise<void>;
+  /** Brings stored records of an earlier version to the present one. What does not fit is set aside and told as a problem. */
+  readonly migrate?: (record: unknown) => unknown;
   /** Any XState inspector. */
   readonly inspect?: (event: InspectionEvent) => void;
 }
@@ -92,7 +94,14 @@ export interface Fleet extends AsyncDisposable {
   /** What `dispatch` would do. */
   plan(command: Command): Plan;
   dispatch(command: Command): Promise<Reply>;
+  /**
+   * Arms prepared steps; they fire once their triggers hold.
+   *
+   * @throws ER0236 where a trigger can never hold; nothing is armed then
+   */
   arm(steps: readonly Step[], options?: ArmOptions): Promise<readonly Action[]>;
+  /** The waiting actions whose state has come out of reach since they were armed, and why. */
+  stuck(): readonly Problem[];
   cancel(id: ActionId): Promise<Action>;
   retry(id: ActionId): Promise<Action>;
   discard(id: ActionId): Promise<Action>;

@@ -7,11 +7,14 @@ import { createClock } from './clock.ts';
 import { createDecisions } from './decisions.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Action, Step } from './domain/action.ts';
-import type { Command } from './domain/command.ts';
-import { asEntityKey } from './domain/identity.ts';
+import { type Command, doText } from './domain/command.ts';
+import { FULL_LADDER } from './domain/derive.ts';
+import type { Problem } from './domain/heartbeat.ts';
+import { asEntityKey, nameOf } from './domain/identity.ts';
 import { createInventory } from './domain/inventory.ts';
 import { type Known, plan, planDo } from './domain/plan.ts';
 import { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
+import { outOfReach } from './domain/reach.ts';
 import { judge, type Trigger, type Verdict } from './domain/trigger.ts';
 import { createEntities } from './entities.ts';
 import { FleetError } from './errors.ts';
@@ -59,28 +62,37 @@ export function createFleet(options: FleetOptions): Fleet {
   const onFault = (key: string, error: unknown) => events.emit('fault', { key, error });
   const onStoreError = (error: unknown) => events.emit('storeLost', { error });
 
+  const onProblem = (problem: Problem) => events.emit('problem', problem);
+
   const inventory = createInventory({
     services: roster.services,
     ladders: roster.laddersAmong((key) => inventory.get(key)),
     policy,
-    onProblem: (problem) => events.emit('problem', problem),
+    onProblem,
   });
   const known: Known = { inventory, services: roster.services, kinds: roster.kinds, cloud };
   const routing = createRouting({ inventory, instanceDrivers, serviceDrivers, cloud });
 
   const lease = createLease(store, { owner, now });
-  const queue = createQueue(store, policy, {
-    isLeader: lease.held,
-    written(action) {
-      events.emit('action', action);
-      actions.evaluate(now(), action.lane);
+  const queue = createQueue(
+    store,
+    policy,
+    {
+      isLeader: lease.held,
+      written(action) {
+        events.emit('action', action);
+        actions.evaluate(now(), action.lane);
+      },
+      found(action) {
+        events.emit('action', action);
+        actions.take(action, now());
+      },
+      lost: (action) => onStoreError(new FleetError('ER0220', `the record of action ${action.id} is gone from the store`)),
+      unfit: (id, key) =>
+        onProblem({ subject: id, code: 'ER0237', message: `the record of action ${id} does not fit; it is kept as ${key}` }),
     },
-    found(action) {
-      events.emit('action', action);
-      actions.take(action, now());
-    },
-    lost: (action) => onStoreError(new FleetError('ER0220', `the record of action ${action.id} is gone from the store`)),
-  });
+    options.migrate,
+  );
   const claims = createClaims(store, { owner, lease, claimMs: policy.claimMs, reread: queue.reread });
   const gate = createGate({
     queue,
@@ -103,6 +115,8 @@ export function createFleet(options: FleetOptions): Fleet {
   });
   const judged = (action: Action, when: Trigger): Verdict =>
     judge(when, inventory, { now: now(), armedAt: action.armedAt, policy });
+  const reach = (when: Trigger) =>
+    outOfReach(when, inventory, (key) => roster.ladderOf(nameOf(key)) ?? (inventory.get(key) && FULL_LADDER));
   const actions = createActions({
     queue,
     claims,
@@ -117,6 +131,8 @@ export function createFleet(options: FleetOptions): Fleet {
     }),
     limits: policy,
     judge: (action) => judged(action, action.when),
+    outOfReach: (action) => reach(action.when),
+    onStuck: onProblem,
     liveActors,
     inspect,
     onFault,
@@ -157,6 +173,10 @@ export function createFleet(options: FleetOptions): Fleet {
   };
 
   async function arm(steps: readonly Step[], settings?: ArmOptions): Promise<readonly Action[]> {
+    for (const step of steps) {
+      const reason = reach(step.when);
+      if (reason !== null) throw new FleetError('ER0236', `${doText(step.do)} would wait in vain: ${reason}`);
+    }
     const armed = await queue.arm(steps, now(), settings);
     actions.evaluate(now());
     return armed;
@@ -211,6 +231,7 @@ export function createFleet(options: FleetOptions): Fleet {
     actor: (level, nameOrIp) => entities.hold(routing.keyNamed(level, nameOrIp)),
     release: (actor) => entities.release(asEntityKey(actor.id)),
     actions: queue.all,
+    stuck: actions.stuck,
     heartbeat: board.read,
     on: events.on,
     start(everyMs) {

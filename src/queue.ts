@@ -5,7 +5,7 @@ import { doText } from './domain/command.ts';
 import { type ActionId, asActionId, asToken, type EntityKey, type Instant, type Token } from './domain/identity.ts';
 import type { Policy } from './domain/policy.ts';
 import { FleetError } from './errors.ts';
-import { readRecord, writeRecord } from './record.ts';
+import { type Migrate, readRecord, writeRecord } from './record.ts';
 
 /** What may change of an action once it is armed. `begun` belongs to the gate, the rest to its chart. */
 export type ActionPatch = Partial<Pick<Action, 'status' | 'when' | 'attempts' | 'history' | 'begun' | 'expiresAt' | 'token'>>;
@@ -51,6 +51,8 @@ const TAIL = 'q:tail';
 const HEAD = 'q:head';
 /** Counts changes made to items by those who do not lead, so that the leader knows when to look again. */
 const REVISION = 'q:rev';
+/** Counts the records that did not fit; they are kept as they were. */
+const ASIDE = 'x:tail';
 const indexKey = (n: number): string => `q:${n}`;
 const itemKey = (id: ActionId): string => `a:${id}`;
 
@@ -64,8 +66,11 @@ export function createQueue(
     readonly found: (action: Action) => void;
     /** Told when a record is gone that has not ended. */
     readonly lost: (action: Action) => void;
+    /** Told of every record that does not fit; it was set aside under `key`. */
+    readonly unfit: (id: string, key: string) => void;
     readonly isLeader: () => boolean;
   },
+  migrate?: Migrate,
 ): ActionQueue {
   const items = new Map<ActionId, Item>();
   const lanes = new Map<EntityKey, Action[]>();
@@ -123,8 +128,19 @@ export function createQueue(
       return;
     }
     holes.delete(n);
-    const action = readRecord(text);
-    if (action && !isEnded(action) && items.get(action.id)?.text !== text) keep({ n, text, action }, on.found);
+    const action = readRecord(text, migrate);
+    if (!action) await setAside(asActionId(id ?? ''), n, text);
+    else if (!isEnded(action) && items.get(action.id)?.text !== text) keep({ n, text, action }, on.found);
+  }
+
+  /** A record that does not fit is never dropped: somebody may still read it. Its id is free again. */
+  async function setAside(id: ActionId, n: number, text: string): Promise<void> {
+    if (!on.isLeader()) return;
+    const key = `x:${await store.increment(ASIDE)}`;
+    await store.set(key, text);
+    await store.swap(itemKey(id), text, null);
+    await store.delete(indexKey(n));
+    on.unfit(id, key);
   }
 
   async function reload(item: Item): Promise<void> {
@@ -133,7 +149,7 @@ export function createQueue(
     if (known !== item) return;
     const text = await store.get(itemKey(item.action.id));
     if (text === item.text || items.get(item.action.id) !== item) return;
-    const action = text === null ? null : readRecord(text);
+    const action = text === null ? null : readRecord(text, migrate);
     if (text !== null && action) keep({ n: item.n, text, action }, on.found);
     else on.lost(item.action);
   }
@@ -173,8 +189,13 @@ export function createQueue(
       if (await store.add(itemKey(id), text)) break;
       const found = await store.get(itemKey(id));
       if (found === null) continue;
-      const other = readRecord(found);
-      if (other && isLive(other)) {
+      const other = readRecord(found, migrate);
+      if (!other) {
+        await setAside(id, n, found);
+        await store.set(indexKey(n), id);
+        continue;
+      }
+      if (isLive(other)) {
         keep({ n, text: found, action: other }, on.found);
         return other;
       }
@@ -230,7 +251,7 @@ export function createQueue(
         return action;
       }
       const found = await store.get(itemKey(id));
-      const other = found === null ? null : readRecord(found);
+      const other = found === null ? null : readRecord(found, migrate);
       if (found === null || !other) throw new FleetError('ER0220', `the record of action ${id} is gone from the store`);
       if (found === text) {
         keep({ n: item.n, text, action }, on.written);
@@ -245,7 +266,7 @@ export function createQueue(
     const known = items.get(id)?.action;
     if (known) return known;
     const text = await store.get(itemKey(id));
-    return text === null ? null : readRecord(text);
+    return text === null ? null : readRecord(text, migrate);
   }
 
   return {
@@ -258,7 +279,7 @@ export function createQueue(
       const item = items.get(id);
       if (item) await reload(item);
       const text = await store.get(itemKey(id));
-      return text === null ? null : readRecord(text);
+      return text === null ? null : readRecord(text, migrate);
     },
     async idle() {
       while (writing.size > 0) await Promise.allSettled(writing.values());

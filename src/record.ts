@@ -8,19 +8,28 @@ interface ActionRecord {
 
 export const writeRecord = (action: Action): string => JSON.stringify({ version: 1, action } satisfies ActionRecord);
 
-/** The action of a stored record, or null where it is none of this version. */
-export function readRecord(text: string): Action | null {
+/** Brings a stored record of an earlier version to the present one; null where it cannot. */
+export type Migrate = (record: unknown) => unknown;
+
+/** The action of a stored record, or null where it does not fit, even migrated. */
+export function readRecord(text: string, migrate?: Migrate): Action | null {
   let record: unknown;
   try {
     record = JSON.parse(text);
   } catch {
     return null;
   }
-  if (typeof record !== 'object' || record === null || !('version' in record) || record.version !== 1 || !('action' in record))
-    return null;
-  const { action } = record;
-  return isAction(action) ? action : null;
+  const fitting = isRecord(record) ? record : migrate?.(record);
+  return isRecord(fitting) ? fitting.action : null;
 }
+
+const isRecord = (record: unknown): record is ActionRecord =>
+  typeof record === 'object' &&
+  record !== null &&
+  'version' in record &&
+  record.version === 1 &&
+  'action' in record &&
+  isAction(record.action);
 
 const isAction = (action: unknown): action is Action =>
   typeof action === 'object' &&

@@ -67,6 +67,8 @@ export const CODE_TEXTS = {
   ER0233: 'Source out of its authority',
   ER0234: 'Source clock out of range',
   ER0235: 'Observation failed',
+  ER0236: 'State out of reach',
+  ER0237: 'Record of another version',
   ER0240: 'ssh refused',
   ER0241: 'ssh timeout',
   ER0242: 'ssh silent',
@@ -133,6 +135,7 @@ const FINAL: ReadonlySet<Code> = new Set<Code>([
   'ER0229',
   'ER0230',
   'ER0231',
+  'ER0236',
   'ER0243',
   'ER0244',
 ]);

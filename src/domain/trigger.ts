@@ -68,7 +68,8 @@ export function judge(
   }
 }
 
-function neededOf(trigger: Extract<Trigger, { of: unknown }>): number {
+/** How many of its parts must hold. */
+export function neededOf(trigger: Extract<Trigger, { of: unknown }>): number {
   switch (trigger.on) {
     case 'all':
       return trigger.of.length;
