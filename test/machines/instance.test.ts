@@ -391,6 +391,24 @@ describe('what fails', () => {
     expect(stage.perform.calls).toHaveLength(2);
   });
 
+  test('every try has the whole time of a call', async () => {
+    const stage = stageInstance();
+    stage.ask(START);
+    await stage.refuse();
+    stage.beat('stopped', { after: 9000 });
+    stage.beat('stopped', { after: 9999 });
+    expect(stage.operation()).toBe('open.busy.calling');
+  });
+
+  test('who has heard of the failure hears no more of it', async () => {
+    const stage = stageInstance();
+    stage.ask(START);
+    await stage.refuse({ retryable: false });
+    stage.beat('absent', { gone: true });
+    expect(stage.heard).toEqual(['failed A ER0221']);
+    expect(stage.operation()).toBe('closed');
+  });
+
   test('a call whose effect is never seen is made again', async () => {
     const stage = await startAccepted();
     stage.beat('stopped', { after: 19_999 });

@@ -156,6 +156,27 @@ describe('a start', () => {
     expect(stage.perform.latest().input).toMatchObject({ step: 'replicating', attempt: 1 });
   });
 
+  test('gives every rung the whole time of a call, and takes no reading from before that call', async () => {
+    const stage = starting();
+    await stage.accept();
+    stage.beat('up', { after: 15_000 });
+    stage.beat('up', { after: LIMITS.callMs - 1 });
+    expect(stage.operation()).toBe('busy.syncing.calling');
+    const acceptedAt = stage.now();
+    await stage.accept();
+    stage.beat('replicating', { readAt: acceptedAt });
+    expect(stage.operation()).toBe('busy.syncing.settling');
+  });
+
+  test('that is done leaves nothing behind', async () => {
+    const stage = stageService(['installed', 'up']);
+    stage.beat('stopped');
+    stage.ask(START);
+    await stage.accept();
+    stage.beat('up');
+    expect(stage.context().operation).toBeNull();
+  });
+
   test('goes on where it stands after a failed try', async () => {
     const stage = starting();
     await stage.refuse();
@@ -345,6 +366,8 @@ describe('a verb of one call', () => {
     stage.beat('up', { after: LIMITS.callMs });
     expect(stage.operation()).toBe('busy.backing-off');
     stage.beat('up', { after: 5000 });
+    stage.beat('up', { after: LIMITS.callMs - 1 });
+    expect(stage.operation()).toBe('busy.calling');
     await stage.accept();
     stage.beat('up', { after: LIMITS.settleMs });
     expect(stage.operation()).toBe('busy.backing-off');
@@ -445,6 +468,7 @@ describe('who asks while it is busy', () => {
     stage.cancel('B');
     expect(stage.heard).toEqual(['cancelled A ER0217', 'cancelled B ER0217']);
     expect(stage.operation()).toBe('available.idle');
+    expect(stage.context().operation).toBeNull();
     expect(stage.perform.latest().signal.aborted).toBe(true);
   });
 });
@@ -484,6 +508,7 @@ describe('what fails', () => {
     }
     expect(stage.perform.calls).toHaveLength(LIMITS.callAttempts);
     expect(stage.operation()).toBe('available.failed');
+    expect(stage.context().operation?.tokens).toEqual([]);
     expect(stage.hasTag('attention')).toBe(true);
     stage.beat('up');
     expect(stage.hasTag('attention')).toBe(true);
