@@ -1,25 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Ended } from './command-line.ts';
 
 const TSX = import.meta.resolve('tsx');
 const BIN = fileURLToPath(new URL('../../src/cli/bin.ts', import.meta.url));
-
-/** A folder with a configuration in it. */
-export function folderWith(configuration: unknown): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fleetbeat-cli-'));
-  writeFileSync(join(folder, 'fleetbeat.config.json'), JSON.stringify(configuration));
-  return folder;
-}
-
-export interface Ended {
-  readonly exit: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** A command line as a process of its own. */
 export interface CliProcess {
@@ -73,10 +59,3 @@ export function startCli(args: readonly string[], { cwd = tmpdir(), input, env =
 /** Runs a command line to its end, with nothing on stdin unless given. */
 export const cli = (args: readonly string[], options: CliOptions = {}): Promise<Ended> =>
   startCli(args, { input: '', ...options }).ended;
-
-/** The lines of an output, each parsed. */
-export const documentsIn = (stdout: string): readonly unknown[] =>
-  stdout
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line));

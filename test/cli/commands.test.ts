@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { INSTANCE_ACTIONS, SERVICE_ACTIONS } from 'fleetbeat';
 import { read, toCommand } from 'fleetbeat/wire';
 import { describe, expect, test } from 'vitest';
-import { cli, documentsIn, folderWith, startCli } from './cli-process.ts';
+import { cli, startCli } from './cli-process.ts';
+import { commandLine, documentsIn, folderWith } from './command-line.ts';
 
 const SEED = fileURLToPath(new URL('../support/seed/', import.meta.url));
 const sample = (name: string): string => readFileSync(`${SEED}${name}`, 'utf8');
@@ -52,13 +53,13 @@ describe('a command line', () => {
   });
 
   test('that stops a service says that it is stopped', async () => {
-    const { exit, stdout } = await cli(['services', 'stop', 'nosql1'], { cwd: quick });
+    const { exit, stdout } = await commandLine(['services', 'stop', 'nosql1'], { cwd: quick });
     expect(exit).toBe(0);
     expect(documentsIn(stdout)).toMatchObject([{ return: { code: '000000' }, services: [{ nosql1: { state: 'stopped' } }] }]);
   });
 
   test('that the fleet rejects exits with 1 and says what is known', async () => {
-    const { exit, stdout } = await cli(['services', 'start', 'node99'], { cwd: quick });
+    const { exit, stdout } = await commandLine(['services', 'start', 'node99'], { cwd: quick });
     expect(exit).toBe(1);
     expect(stdout).toContain('services are nosql1, node10');
   });
@@ -73,7 +74,7 @@ describe('a command line', () => {
   });
 
   test('whose outcome does not come in time exits with 75', async () => {
-    const { exit, stdout } = await cli(['services', 'start', 'node10', '--timeout', '200ms'], { cwd: slow });
+    const { exit, stdout } = await commandLine(['services', 'start', 'node10', '--timeout', '200ms'], { cwd: slow });
     expect(exit).toBe(75);
     expect(documentsIn(stdout)).toMatchObject([{ console: [{ return: 'ER0227' }, { return: 'ER0227' }, { return: 'ER0227' }] }]);
   });
@@ -93,13 +94,13 @@ describe('a command line', () => {
     [['instances', 'actions_init'], 'found no --yes'],
     [['instances', 'retry'], "missing required argument 'id'"],
   ])('%j cannot be understood: it exits with 64 and says what is allowed', async (args, message) => {
-    const { exit, stdout, stderr } = await cli(args, { cwd: quick });
+    const { exit, stdout, stderr } = await commandLine(args, { cwd: quick });
     expect({ exit, stdout }).toEqual({ exit: 64, stdout: '' });
     expect(stderr).toContain(message);
   });
 
   test('without a configuration exits with 64 and says how it is called', async () => {
-    const { exit, stderr } = await cli(['services', 'status'], { cwd: '/' });
+    const { exit, stderr } = await commandLine(['services', 'status'], { cwd: '/' });
     expect(exit).toBe(64);
     expect(stderr).toContain('allowed: fleetbeat.config.js, fleetbeat.config.json');
   });
@@ -109,16 +110,16 @@ describe('a command line', () => {
     ['services', Object.keys(SERVICE_ACTIONS)],
     ['config', ['display', 'rules', 'file']],
   ])('asked for the help of %s, tells every action and gives examples', async (level, actions) => {
-    const { exit, stdout } = await cli([level, '--help']);
+    const { exit, stdout } = await commandLine([level, '--help']);
     expect(exit).toBe(0);
     for (const action of actions) expect(stdout).toMatch(new RegExp(`^  ${action}\\b`, 'm'));
     expect(stdout).toContain(`$ fleetbeat ${level} `);
   });
 
   test('asked for help, tells every level and every exit code', async () => {
-    const { stdout } = await cli(['--help']);
+    const { stdout } = await commandLine(['--help']);
     for (const word of ['instances', 'services', 'config', 'heartbeat', 'demo', '75 armed']) expect(stdout).toContain(word);
-    expect((await cli(['services', 'start', '--help'])).stdout).toContain('$ fleetbeat services start node10');
+    expect((await commandLine(['services', 'start', '--help'])).stdout).toContain('$ fleetbeat services start node10');
   });
 
   test.each([
@@ -130,14 +131,14 @@ describe('a command line', () => {
     ['config', 'display'],
     ['config', 'rules'],
   ])('%s %s is answered in JSON when piped, and nothing of it is a secret', async (...args) => {
-    const { exit, stdout } = await cli(args, { cwd: quick });
+    const { exit, stdout } = await commandLine(args, { cwd: quick });
     expect(exit).toBe(0);
     expect(JSON.parse(stdout)).toBeTypeOf('object');
     expect(stdout).not.toContain('hunter2');
   });
 
   test('that plans does nothing', async () => {
-    const { stdout } = await cli(['services', 'plan', 'start', 'node10'], { cwd: quick });
+    const { stdout } = await commandLine(['services', 'plan', 'start', 'node10'], { cwd: quick });
     expect(documentsIn(stdout)).toMatchObject([
       { return: { code: 'ER0016' }, console: [{ result: 'at once' }, { result: 'when instances 10.0.0.102 is running' }, {}] },
     ]);
@@ -156,7 +157,7 @@ describe('commands on stdin', () => {
       '{"level":"services","command":{"action":"start","group":"node10","type":"all"}',
       command('config', 'display'),
     ].join('\n');
-    const { exit, stdout } = await cli([], { cwd: quick, input });
+    const { exit, stdout } = await commandLine([], { cwd: quick, input });
     expect(exit).toBe(1);
     expect(documentsIn(stdout)).toMatchObject([
       { instances_status: { instances: [{ 'i-1': {} }, { 'i-2': {} }] }, services_status: {} },
@@ -181,7 +182,7 @@ describe('commands on stdin', () => {
   });
 
   test('that are one malformed document are refused once, with the position in it', async () => {
-    const { exit, stdout } = await cli([], { cwd: quick, input: sample('events.malformed.txt') });
+    const { exit, stdout } = await commandLine([], { cwd: quick, input: sample('events.malformed.txt') });
     expect(exit).toBe(1);
     expect(documentsIn(stdout)).toMatchObject([
       { return: { code: 'ER0222' }, console: [{ result: expect.stringContaining('line 7, column 1') }] },
@@ -189,7 +190,7 @@ describe('commands on stdin', () => {
   });
 
   test('may be a heartbeat: it is delivered, and what it is not believed for is told', async () => {
-    const { stdout } = await cli(['services', 'ping'], { cwd: quick, input: sample('heartbeat.json') });
+    const { stdout } = await commandLine(['services', 'ping'], { cwd: quick, input: sample('heartbeat.json') });
     const [answer] = documentsIn(stdout);
     expect(answer).toMatchObject({ question: { action: 'ping' } });
     expect(JSON.stringify(answer)).not.toContain('AKIAIOSFODNN7EXAMPLE');
@@ -197,7 +198,7 @@ describe('commands on stdin', () => {
 
   test('may be actions: they are armed, and fire when their state holds', async () => {
     const input = sample('actions.json').replaceAll('10.0.0.102', '10.0.0.101').replaceAll('node10', 'nosql1');
-    const { exit, stdout } = await cli([], { cwd: quick, input });
+    const { exit, stdout } = await commandLine([], { cwd: quick, input });
     expect(exit).toBe(0);
     expect(documentsIn(stdout)).toMatchObject([
       {
@@ -231,4 +232,18 @@ test('the version is told without anything being loaded for it', async () => {
   const imports = (text: string) => [...text.matchAll(/^import .* from '(.+)';$/gm)].map(([, from]) => from);
   expect(imports(source('bin.ts'))).toEqual(['./version.ts']);
   expect(imports(source('version.ts'))).toEqual(['node:module']);
+});
+
+test('the examples run: each of their commands is answered in its line', async () => {
+  const examples = fileURLToPath(new URL('../../examples/', import.meta.url));
+  const input = readFileSync(`${examples}commands.jsonl`, 'utf8');
+  const { exit, stdout, stderr } = await cli(['--config', `${examples}fleetbeat.config.js`], { input });
+  expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
+  expect(documentsIn(stdout)).toMatchObject([
+    { services_status: { services: { length: 4 } } },
+    { return: { code: 'ER0016' } },
+    { return: { code: '000000' }, services: [{ nosql2: { state: 'running' } }] },
+    { services: [{ nosql1: { state: 'running' } }, { nosql2: { state: 'running' } }] },
+    { actions: [] },
+  ]);
 });

@@ -13,7 +13,8 @@ import {
   startMemcached,
   startSshd,
 } from '../support/servers.ts';
-import { type CliProcess, cli, documentsIn, folderWith, startCli } from './cli-process.ts';
+import { type CliProcess, cli, startCli } from './cli-process.ts';
+import { documentsIn, folderWith } from './command-line.ts';
 
 requires('memcached')('command lines that share a memcached', () => {
   const user = makeSshKey();

@@ -1,0 +1,33 @@
+// Simulated, so that every command can be tried without servers: fleetbeat services start nosql2 --config examples/fleetbeat.config.js
+// For your own, put a `local` cloud in its place (its instances reached with the section `ssh`), and a store that others can see:
+//
+//   store: { driver: 'memcached', servers: '127.0.0.1:11211' },
+//   ssh: { username: 'admin', identityFile: 'id_ed25519', knownHosts: 'known_hosts' },
+//   bootstrap: { binaries: { argv: ['sudo', 'apt-get', 'install', '-y', 'memcached'], marker: '/var/lib/fleetbeat/binaries' } },
+//
+// `fleetbeat config rules` lists everything that may stand here. JSON and YAML say the same.
+
+/** Ten seconds of a cloud are one of yours. */
+const speed = 10;
+
+export default {
+  clouds: {
+    sandbox: {
+      driver: 'simulated',
+      active: true,
+      speed,
+      instances: [
+        { id: 'i-987388e6', ip: '10.0.0.102', state: 'running' },
+        { id: 'i-7fba6203', ip: '10.0.0.209', state: 'stopped' },
+      ],
+    },
+  },
+  clusters: ['shop'],
+  services: [
+    { name: 'node10', ip: '10.0.0.102', mode: 'mariadb', status: 'master', cluster: 'shop' },
+    { name: 'node13', ip: '10.0.0.209', mode: 'mariadb', status: 'slave', cluster: 'shop' },
+    { name: 'nosql1', ip: '10.0.0.102', mode: 'memcache', status: 'master' },
+    { name: 'nosql2', ip: '10.0.0.209', mode: 'memcache', status: 'slave' },
+  ],
+  beatEvery: '200ms',
+};
