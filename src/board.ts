@@ -2,6 +2,7 @@ import type { Store } from './contracts.ts';
 import { asInstant, type Instant } from './domain/identity.ts';
 import type { View } from './domain/view.ts';
 import type { GlobalHeartbeat } from './face.ts';
+import { createPiece, readPiece } from './piece.ts';
 
 /** The last global heartbeat in the store, so that a standby and the command line see the same fleet. */
 export interface Board {
@@ -15,9 +16,6 @@ export interface Board {
   flush(): Promise<void>;
 }
 
-/** What stands in the store of one view: a reader needs no history of it. */
-type StoredView = Omit<View, 'holds' | 'heldSince' | 'unmet'> & { readonly holds: readonly string[] };
-
 interface Manifest {
   readonly version: 1;
   readonly source: string;
@@ -28,7 +26,7 @@ interface Manifest {
 }
 
 const MANIFEST = 'heartbeat';
-/** Well under the mebibyte that a memcached takes. */
+/** With the view that exceeds it, a piece is well under the mebibyte that a memcached takes. */
 const PIECE_BYTES = 900_000;
 const pieceKey = (manifest: Pick<Manifest, 'epoch' | 'seq'>, i: number): string =>
   `heartbeat:${manifest.epoch}:${manifest.seq}:${i}`;
@@ -50,19 +48,15 @@ export function createBoard(
 
   async function write(beat: Omit<Manifest, 'version' | 'pieces'>, views: Iterable<View>): Promise<void> {
     let pieces = 0;
-    let piece: string[] = [];
-    let bytes = 0;
+    let piece = createPiece();
     let turn = 0;
-    const put = async () => {
-      await store.set(pieceKey(beat, pieces++), `[${piece.join()}]`, options.ttlMs);
-      piece = [];
-      bytes = 0;
-    };
+    const put = () => store.set(pieceKey(beat, pieces++), piece.text(), options.ttlMs);
     for (const view of views) {
-      const text = JSON.stringify(storedOf(view));
-      if (bytes + text.length * 3 > PIECE_BYTES && piece.length > 0) await put();
-      piece.push(text);
-      bytes += Buffer.byteLength(text) + 1;
+      if (piece.bytes > PIECE_BYTES) {
+        await put();
+        piece = createPiece();
+      }
+      piece.add(view);
       if (++turn % options.turnSize === 0) await options.yieldTurn();
     }
     await put();
@@ -105,7 +99,7 @@ export function createBoard(
           epoch,
           seq,
           at,
-          views: pieces.flatMap((piece) => (JSON.parse(piece ?? '[]') as StoredView[]).map(viewOf)),
+          views: pieces.flatMap((piece) => (piece === null ? [] : readPiece(piece))),
         };
       }
       return null;
@@ -116,10 +110,6 @@ export function createBoard(
     },
   };
 }
-
-const storedOf = ({ heldSince: _, unmet: __, holds, ...view }: View): StoredView => ({ ...view, holds: [...holds] });
-
-const viewOf = (stored: StoredView): View => ({ ...stored, holds: new Set(stored.holds), heldSince: new Map(), unmet: [] });
 
 function readManifest(text: string): Manifest | null {
   const found: unknown = JSON.parse(text);

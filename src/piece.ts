@@ -1,0 +1,84 @@
+import { asEntityKey, type Instant } from './domain/identity.ts';
+import type { View } from './domain/view.ts';
+
+/** What many views have in common. A reader needs no history of them, and what they need elsewhere is not theirs to say. */
+interface Common extends Omit<View, 'key' | 'name' | 'ip' | 'mark' | 'since' | 'holds' | 'heldSince' | 'unmet'> {
+  /** The part of the keys that stands before the name. */
+  readonly prefix: string;
+  readonly holds: readonly string[];
+}
+
+/** What one view has for itself, behind the number of what it shares. */
+type Own = readonly [common: number, name: string, ip: View['ip'], mark: View['mark'], since: Instant];
+
+/** Views as one text for the store. What many of them have in common is written once. */
+export interface Piece {
+  readonly bytes: number;
+  add(view: View): void;
+  text(): string;
+}
+
+export function createPiece(): Piece {
+  const numbers = new Map<ReadonlySet<string>, Map<string, number>>();
+  const common: string[] = [];
+  const views: string[] = [];
+  let bytes = FRAME.length;
+
+  function numberOf(view: View): number {
+    let alike = numbers.get(view.holds);
+    if (!alike) {
+      alike = new Map();
+      numbers.set(view.holds, alike);
+    }
+    const text = textOf(view);
+    let number = alike.get(text);
+    if (number === undefined) {
+      number = common.length;
+      alike.set(text, number);
+      write(common, commonOf(view));
+    }
+    return number;
+  }
+
+  function write(list: string[], item: Common | Own): void {
+    const text = JSON.stringify(item);
+    bytes += Buffer.byteLength(text) + 1;
+    list.push(text);
+  }
+
+  return {
+    get bytes() {
+      return bytes;
+    },
+    add(view) {
+      write(views, [numberOf(view), view.name, view.ip, view.mark, view.since]);
+    },
+    text: () => `{"common":[${common.join()}],"views":[${views.join()}]}`,
+  };
+}
+
+const FRAME = '{"common":[],"views":[]}';
+
+/** The views of a piece, without their history. */
+export function readPiece(text: string): readonly View[] {
+  const { common, views } = JSON.parse(text) as { readonly common: readonly Common[]; readonly views: readonly Own[] };
+  const shared = common.map(({ prefix, holds, ...rest }) => ({ prefix, view: { ...rest, holds: new Set(holds) } }));
+  return views.flatMap(([number, name, ip, mark, since]) => {
+    const found = shared[number];
+    if (!found) return [];
+    const key = asEntityKey(found.prefix + name);
+    return [{ ...found.view, key, name, ip, mark, since, heldSince: new Map(), unmet: [] }];
+  });
+}
+
+const prefixOf = ({ key, name }: View): string => key.slice(0, key.length - name.length);
+
+function commonOf(view: View): Common {
+  const { key: _, name: __, ip: ___, mark: ____, since: _____, heldSince: ______, unmet: _______, holds, ...rest } = view;
+  return { ...rest, prefix: prefixOf(view), holds: [...holds] };
+}
+
+/** Equal where everything is that views with the same words may have in common. */
+const textOf = (view: View): string =>
+  `${prefixOf(view)} ${view.state} ${view.code} ${view.source} ${view.role} ${view.mode} ${view.hostLost} ${view.gone} ` +
+  `${view.readAt} ${view.seenSince} ${view.raw?.length} ${view.reason?.length} ${view.raw} ${view.reason}`;
