@@ -26,6 +26,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
   const byId = new Map<string, Map<string, InstanceRow>>();
   const book = createAddressBook<InstanceRow>();
   const gone = new Set<InstanceRow>();
+  const powers = new Map<string, Power>();
   let size = 0;
 
   function* take(reading: Reading<InstanceFacts>, sweep: Sweep): Generator<void, void> {
@@ -33,9 +34,13 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     const changed: InstanceRow[] = [];
     let listed = 0;
     let turn = 0;
+    let last: InstanceRow | null = null;
     for (const facts of reading.items) {
       if (++turn % policy.turnSize === 0) yield;
-      const row = rowOf(facts);
+      const guess: InstanceRow | null = last === null ? null : last.next;
+      const row: InstanceRow = guess !== null && isOf(guess, facts, source) ? guess : rowOf(facts);
+      if (last !== null && guess !== row) last.next = row;
+      last = row;
       if (row.source !== source) {
         if (row.source?.own && !source.own) {
           hint(row, facts, source);
@@ -49,7 +54,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
         row.readAt = later(row.readAt, facts.readAt);
         continue;
       }
-      row.facts = facts;
+      row.facts = kept(facts, row);
       changed.push(row);
     }
     const missing = reading.complete && listed < source.entities.instances ? yield* unlisted(source) : [];
@@ -176,6 +181,19 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     }
   }
 
+  /** What a row says already, and what many rows say, is not held twice. */
+  function kept(facts: InstanceFacts, row: InstanceRow): InstanceFacts {
+    const own = { ...facts, cloud: row.cloud, id: facts.id && row.name, ip: facts.ip === row.ip ? row.ip : facts.ip };
+    return facts.power ? { ...own, power: shared(facts.power) } : own;
+  }
+
+  function shared(power: Power): Power {
+    const text = `${power.state} ${power.raw}`;
+    const known = powers.get(text);
+    if (!known && powers.size < SHARED_POWERS) powers.set(text, power);
+    return known ?? power;
+  }
+
   function rowOf(facts: InstanceFacts): InstanceRow {
     const id = facts.id ?? `wanted/${facts.ip ?? ''}`;
     let here = byId.get(facts.cloud);
@@ -234,6 +252,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
         gone.delete(row);
         book.strike(row);
         if (row.source) row.source.entities.instances--;
+        row.source = null;
         byId.get(row.cloud)?.delete(row.name);
         size--;
         forgotten.push(row.key);
@@ -242,6 +261,15 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     },
   };
 }
+
+type Power = NonNullable<InstanceFacts['power']>;
+
+/** A cloud has few words for power; a source that makes them up is not remembered for ever. */
+const SHARED_POWERS = 1000;
+
+/** Whether a row that was guessed by its place in the last reading is the one; a forgotten one has no source. */
+const isOf = (row: InstanceRow, facts: InstanceFacts, source: Source): boolean =>
+  row.source === source && row.name === facts.id && row.cloud === facts.cloud;
 
 const later = (a: Instant, b: Instant): Instant => Math.max(a, b) as Instant;
 
@@ -268,4 +296,5 @@ const newRow = (cloud: string, id: string): InstanceRow => ({
   ip: null,
   reported: false,
   contested: false,
+  next: null,
 });

@@ -40,6 +40,8 @@ export interface InstanceRow extends Tenant {
   counting: boolean;
   /** Whether it has been told that others report its ip too. */
   contested: boolean;
+  /** The row that followed it in a reading: where to look first, since most readings have the order of the one before. */
+  next: InstanceRow | null;
 }
 
 /** What the inventory remembers of one service. */
