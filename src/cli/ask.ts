@@ -1,8 +1,11 @@
 import { OK } from '../domain/codes.ts';
 import type { Command } from '../domain/command.ts';
+import { SECTIONS } from '../domain/service.ts';
 import { FleetError } from '../errors.ts';
 import { type Answer, reply } from './answer.ts';
+import type { Configuration } from './config/check.ts';
 import { EXIT } from './exit.ts';
+import { allowedWords } from './nearest.ts';
 import { actions, heartbeat, plan, status } from './queries.ts';
 import type { Session } from './session.ts';
 import { discard, empty, type Manner, perform, retry } from './verbs.ts';
@@ -10,6 +13,7 @@ import { discard, empty, type Manner, perform, retry } from './verbs.ts';
 /** Answers one command, whoever gave it. */
 export async function ask(command: Command, session: Session, manner: Manner): Promise<Answer> {
   if (command.level === 'config') return configured(command, session);
+  refuseUnknownType(command, session.configuration);
   switch (command.action) {
     case 'status':
       return status(command, session);
@@ -33,6 +37,17 @@ export async function ask(command: Command, session: Session, manner: Manner): P
     default:
       return perform(command, session, manner);
   }
+}
+
+/** A type that nothing could ever be of is a slip of the pen. */
+function refuseUnknownType({ level, action, type = 'all' }: Command, { clouds, services, kinds }: Configuration): void {
+  if (action === 'plan') return;
+  const modes = [...services, ...kinds].map(({ mode }) => mode);
+  const words =
+    level === 'services' ? [...Object.keys(SECTIONS), ...Object.values(SECTIONS).flat(), ...modes] : Object.keys(clouds);
+  const known = [...new Set(['all', ...words])];
+  if (known.includes(type)) return;
+  throw new FleetError('ER0204', `type: found ${JSON.stringify(type)}, allowed: ${allowedWords(type, known)}`);
 }
 
 /** The config level: it asks no fleet. */

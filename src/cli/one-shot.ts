@@ -1,6 +1,6 @@
 import type { Command } from '../domain/command.ts';
-import { FleetError } from '../errors.ts';
-import { type Answer, answerLine } from './answer.ts';
+import { FleetError, isFleetError } from '../errors.ts';
+import { type Answer, answerLine, refusal } from './answer.ts';
 import { ask } from './ask.ts';
 import { answersTo } from './batch.ts';
 import type { Configuration } from './config/check.ts';
@@ -15,20 +15,13 @@ import { narrate } from './render/narration.ts';
 import { openSession, ownHost, type Session } from './session.ts';
 import { documentsOf, linesOf } from './stdin.ts';
 import type { Terminal } from './terminal.ts';
-import { usageError } from './usage.ts';
 import type { Manner } from './verbs.ts';
 
 /** Does one command, given as arguments: its own fleet for as long as that takes. */
 export async function oneShot(asked: Command, options: Options, terminal: Terminal): Promise<ExitCode> {
-  if (asked.action === 'actions_init' && !options.yes) {
-    throw new FleetError(
-      'ER0230',
-      'instances actions_init: found no --yes, allowed: with --yes, since it cancels every action that waits',
-    );
-  }
   if (asked.action === 'ping') return fromStdin(options, terminal);
   return withSession(options, terminal, async (session, manner) => {
-    const answer = await ask({ ...asked, host: ownHost() }, session, manner);
+    const answer = await ask({ ...asked, host: ownHost() }, session, manner).catch((error: unknown) => refused(asked, error));
     show(answer, options, terminal);
     if (answer.exit === EXIT.deferred) tellDeferred(session, options, terminal);
     return answer.exit;
@@ -37,7 +30,6 @@ export async function oneShot(asked: Command, options: Options, terminal: Termin
 
 /** Answers what comes on stdin, document by document. */
 export function fromStdin(options: Options, terminal: Terminal): Promise<ExitCode> {
-  if (terminal.stdin.isTTY) throw usageError('stdin: found a terminal, allowed: documents in JSON, from a pipe or a file');
   return withSession(options, terminal, async (session, manner) => {
     const exits: ExitCode[] = [];
     for await (const answer of answersTo(documentsOf(linesOf(terminal.stdin)), session, manner)) {
@@ -47,6 +39,12 @@ export function fromStdin(options: Options, terminal: Terminal): Promise<ExitCod
     if (exits.includes(EXIT.deferred)) tellDeferred(session, options, terminal);
     return terminal.interrupted.aborted ? gravest([...exits, EXIT.deferred]) : gravest(exits);
   });
+}
+
+/** A refusal is an answer as well; anything else is an error of ours. */
+function refused({ host: _, ...question }: Command, error: unknown): Answer {
+  if (!isFleetError(error) || error.code === 'ER0230') throw error;
+  return refusal(`${question.level} ${question.action}`, error, question);
 }
 
 async function withSession(

@@ -88,6 +88,7 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
 
   const ask = (asked: Asked, own: RawOptions = {}) => {
     const options = readOptions({ ...root.opts(), ...own });
+    refuseUnmeant(asked, options, around);
     then(() => handlers.ask(asked, options));
   };
   addLevel(root, 'instances', 'the machines: rungs 1 to 5 of the ladder', INSTANCE_ACTION_TEXTS, ask, INSTANCE_EXAMPLES);
@@ -204,6 +205,16 @@ const addParent = (root: Command, level: string, description: string, actions: r
       if (action !== undefined) throw unknownWord('ER0202', action, actions);
       throw usageError(`an action is missing, allowed for ${level}: ${actions.join(', ')}`);
     });
+
+/** What would do nothing, or too much. */
+function refuseUnmeant({ level, action }: Asked, { yes }: Options, { stdinIsTerminal }: Surroundings): void {
+  if (action === 'ping' && stdinIsTerminal) {
+    throw usageError(`${level} ping: found a terminal on stdin, allowed: heartbeats in JSON, from a pipe or a file`);
+  }
+  if (action === 'actions_init' && !yes) {
+    throw usageError(`${level} actions_init: found no --yes, allowed: with it, since every action that waits is cancelled`);
+  }
+}
 
 /** Options that everyone may have and that mean nothing here. */
 function refuse(root: Command, what: string, options: readonly string[]): void {

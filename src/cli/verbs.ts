@@ -5,12 +5,14 @@ import { asActionId, type EntityKey, levelOf } from '../domain/identity.ts';
 import { instanceLane } from '../domain/plan.ts';
 import type { View } from '../domain/view.ts';
 import { deadline } from '../drivers/deadline.ts';
+import { FleetError } from '../errors.ts';
 import type { Reply } from '../index.ts';
 import { type ActionsDocument, type ConsoleRow, fromActions, toSteps } from '../wire/index.ts';
 import { serviceCode } from '../wire/service.ts';
 import { type Answer, reply } from './answer.ts';
 import { EXIT, gravest } from './exit.ts';
 import { codeOf, exitOf, outcomeOf } from './outcome.ts';
+import { orAborted } from './pause.ts';
 import { viewsOf } from './queries.ts';
 import { awaitedText, doneText, endText } from './render/narration.ts';
 import type { Session } from './session.ts';
@@ -28,11 +30,17 @@ export interface Manner {
 /** Does what a command says, and awaits its outcome. */
 export async function perform(command: Command, session: Session, manner: Manner): Promise<Answer> {
   const { fleet } = session;
-  if (manner.waits) session.act();
-  await fleet.beat();
+  await begin(session, manner);
   const given = await fleet.dispatch(command);
   const actions = await settle([...given.started, ...given.deferred], session, manner);
   return performed(command, given, actions, session);
+}
+
+/** Reads the fleet before anything is armed. Whoever interrupts until then has asked for nothing. */
+async function begin({ fleet, act }: Session, { waits, interrupted }: Manner): Promise<void> {
+  if (waits) act();
+  await orAborted(fleet.beat(), interrupted);
+  if (interrupted.aborted) throw new FleetError('ER0217', 'interrupted before anything was armed');
 }
 
 async function settle(armed: readonly Action[], session: Session, manner: Manner): Promise<readonly Action[]> {
@@ -79,8 +87,7 @@ function consoleRow(action: Action): ConsoleRow {
 export async function arm(document: ActionsDocument, session: Session, manner: Manner): Promise<Answer> {
   const { fleet, configuration } = session;
   const cloud = configuration.cloud.name;
-  if (manner.waits) session.act();
-  await fleet.beat();
+  await begin(session, manner);
   const steps = toSteps(document, {
     cloud,
     services: configuration.services,
@@ -92,8 +99,7 @@ export async function arm(document: ActionsDocument, session: Session, manner: M
 
 /** `instances retry`: lets a failed action try again, and awaits its outcome and that of what waits behind it. */
 export async function retry(command: Command, session: Session, manner: Manner): Promise<Answer> {
-  if (manner.waits) session.act();
-  await session.fleet.beat();
+  await begin(session, manner);
   const again = await session.fleet.retry(asActionId(command.group));
   const behind = session.fleet.actions().filter(({ id, lane }) => lane === again.lane && id !== again.id);
   const actions = await settle([again, ...behind], session, manner);

@@ -1,11 +1,12 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../src/cli/run.ts';
+import { serverFolder } from '../support/run-folder.ts';
 
 /** A folder with a configuration in it. */
 export function folderWith(configuration: unknown): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fleetbeat-cli-'));
+  const folder = serverFolder('cli');
   writeFileSync(join(folder, 'fleetbeat.config.json'), JSON.stringify(configuration));
   return folder;
 }

@@ -1,8 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { INSTANCE_ACTIONS, SERVICE_ACTIONS } from 'fleetbeat';
 import { read, toCommand } from 'fleetbeat/wire';
 import { describe, expect, test } from 'vitest';
+import { serverFolder } from '../support/run-folder.ts';
 import { cli, startCli } from './cli-process.ts';
 import { commandLine, documentsIn, folderWith } from './command-line.ts';
 
@@ -31,6 +33,20 @@ const simulated = (speed = 1000) => ({
 const quick = folderWith(simulated());
 /** Here a start takes minutes. */
 const slow = folderWith(simulated(0.1));
+
+/** A driver of a JavaScript configuration: it accepts a start and tells so, but its instance stays stopped. */
+const configurationThatNeverStarts = (marker: string): string => `
+import { writeFileSync } from 'node:fs';
+const observe = async ({ now: readAt }) => ({
+  items: [{ cloud: 'own', id: 'i-1', ip: '10.0.0.102', readAt, power: { state: 'stopped', raw: 'off' } }],
+  readAt, complete: true, problems: [],
+});
+const perform = async (calls) => {
+  writeFileSync(${JSON.stringify(marker)}, '');
+  return calls.map(() => null);
+};
+export default { clouds: { own: { driver: { name: 'own', everyMs: 1000, observe, perform }, active: true } } };
+`;
 
 const command = (level: string, action: string, group = 'all', type = 'all'): string =>
   JSON.stringify({ level, command: { action, group, type } });
@@ -64,13 +80,29 @@ describe('a command line', () => {
     expect(stdout).toContain('services are nosql1, node10');
   });
 
-  test('that is interrupted exits with 75', async () => {
-    const process = startCli(['services', 'start', 'node10', '--json'], { cwd: slow });
-    // Its own signal handlers stand before the first beat, whose heartbeat another command line would see.
-    setTimeout(() => process.kill('SIGINT'), 1500);
+  test('that is interrupted while it waits exits with 75', async () => {
+    const marker = join(serverFolder('started'), 'started');
+    const configuration = join(serverFolder('cli'), 'given.mjs');
+    writeFileSync(configuration, configurationThatNeverStarts(marker));
+    const process = startCli(['instances', 'start', '10.0.0.102', '--config', configuration, '--every', '20ms']);
+    await expect.poll(() => existsSync(marker), { timeout: 20_000 }).toBe(true);
+    process.kill('SIGINT');
     const { exit, stdout } = await process.ended;
     expect(exit).toBe(75);
-    expect(documentsIn(stdout)).toMatchObject([{ return: { code: 'ER0016' } }]);
+    expect(documentsIn(stdout)).toMatchObject([
+      { return: { code: 'ER0227' }, console: [{ command: 'instances start 10.0.0.102', return: 'ER0227' }] },
+    ]);
+  });
+
+  test('of a type that nothing could be of is rejected, in JSON, with those that are known', async () => {
+    const { exit, stdout } = await commandLine(['services', 'status', 'all', 'mariadbb'], { cwd: quick });
+    expect(exit).toBe(1);
+    expect(documentsIn(stdout)).toMatchObject([
+      {
+        return: { code: 'ER0204' },
+        console: [{ result: expect.stringMatching(/found "mariadbb", allowed: all, db, .*perhaps mariadb\?/) }],
+      },
+    ]);
   });
 
   test('whose outcome does not come in time exits with 75', async () => {

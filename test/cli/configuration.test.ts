@@ -1,5 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { defineServiceKind, type Store } from 'fleetbeat';
@@ -9,7 +8,9 @@ import { display } from '../../src/cli/config/display.ts';
 import { findConfiguration } from '../../src/cli/config/find.ts';
 import { readConfiguration } from '../../src/cli/config/read.ts';
 import { ruleLines, rules } from '../../src/cli/config/rules.ts';
+import { load } from '../../src/cli/load.ts';
 import { isFleetError } from '../../src/errors.ts';
+import { serverFolder } from '../support/run-folder.ts';
 
 const FILE = '/fleet/fleetbeat.config.json';
 const SECRET = 'hunter2-do-not-tell';
@@ -63,7 +64,7 @@ function refusalOf(raw: unknown): string {
 }
 
 const file = (name: string, text: string): string => {
-  const path = join(mkdtempSync(join(tmpdir(), 'fleetbeat-config-')), name);
+  const path = join(serverFolder('config'), name);
   writeFileSync(path, text);
   return path;
 };
@@ -314,4 +315,14 @@ test('the rules list every field with its type, its default and its meaning', ()
   expect(line('clouds.<name>.speed')).toMatchObject({ byDefault: '10' });
   expect(line('ssh.passphrase.env')).toBeDefined();
   expect(rules().properties?.store?.anyOf).toHaveLength(2);
+});
+
+test('an adapter whose package is not installed is told with what would install it', async () => {
+  const missing = Object.assign(new Error("Cannot find package 'memjs' imported from /fleet/memcached.js"), {
+    code: 'ERR_MODULE_NOT_FOUND',
+  });
+  const loading = load(() => Promise.reject(missing), 'memcached');
+  await expect(loading).rejects.toThrow(
+    'Package missing: the adapter memcached needs memjs, which is not installed: npm install memjs',
+  );
 });

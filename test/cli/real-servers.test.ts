@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -16,115 +16,128 @@ import {
 import { type CliProcess, cli, startCli } from './cli-process.ts';
 import { documentsIn, folderWith } from './command-line.ts';
 
-requires('memcached')('command lines that share a memcached', () => {
-  const user = makeSshKey();
-  const started: CliProcess[] = [];
-  let store: MemcachedServer;
-  let sshd: SshdServer;
-  let power: PowerSwitch;
-  let cwd: string;
+/** The service outlives whoever started it over ssh, as it should. */
+function endServerOf(pidFile: string): void {
+  if (!existsSync(pidFile)) return;
+  const pid = readFileSync(pidFile, 'utf8').trim();
+  const commandLine = `/proc/${pid}/cmdline`;
+  if (existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(pidFile)) process.kill(Number(pid), 'SIGKILL');
+}
 
-  const start = (args: readonly string[]): CliProcess => {
-    const process = startCli(args, { cwd });
-    started.push(process);
-    return process;
-  };
+requires('memcached')('command lines', () =>
+  requires('sshd')('that share a memcached', () => {
+    const user = makeSshKey();
+    const started: CliProcess[] = [];
+    let store: MemcachedServer;
+    let sshd: SshdServer;
+    let power: PowerSwitch;
+    let host: string;
+    let cwd: string;
 
-  beforeEach(async () => {
-    store = await startMemcached();
-    sshd = await startSshd({ address: loopback(1), authorizedKeys: [user.publicKey] });
-    power = await powerSwitch(sshd);
-    const host = mkdtempSync(join(tmpdir(), 'fleetbeat-host-'));
-    chmodSync(host, 0o755);
-    const rung = (name: string) => ({ argv: ['/bin/true'], marker: join(host, name) });
-    cwd = folderWith({
-      clouds: {
-        rack: {
-          driver: 'local',
-          active: true,
-          instances: [{ id: 'i-1', ip: sshd.address, status: power.status, start: power.start, stop: power.stop }],
+    const start = (args: readonly string[]): CliProcess => {
+      const process = startCli(args, { cwd });
+      started.push(process);
+      return process;
+    };
+
+    beforeEach(async () => {
+      store = await startMemcached();
+      sshd = await startSshd({ address: loopback(1), authorizedKeys: [user.publicKey] });
+      power = await powerSwitch(sshd);
+      host = mkdtempSync(join(tmpdir(), 'fleetbeat-host-'));
+      chmodSync(host, 0o755);
+      const rung = (name: string) => ({ argv: ['/bin/true'], marker: join(host, name) });
+      cwd = folderWith({
+        clouds: {
+          rack: {
+            driver: 'local',
+            active: true,
+            instances: [{ id: 'i-1', ip: sshd.address, status: power.status, start: power.start, stop: power.stop }],
+          },
         },
-      },
-      services: [
-        {
-          name: 'nosql1',
-          ip: sshd.address,
-          mode: 'memcache',
-          status: 'master',
-          settings: { port: await freePort(sshd.address), memoryMb: 8, dataDir: join(host, 'nosql1') },
+        services: [
+          {
+            name: 'nosql1',
+            ip: sshd.address,
+            mode: 'memcache',
+            status: 'master',
+            settings: { port: await freePort(sshd.address), memoryMb: 8, dataDir: join(host, 'nosql1') },
+          },
+        ],
+        store: { driver: 'memcached', servers: store.address },
+        ssh: {
+          username: sshd.username,
+          identityFile: 'id',
+          knownHosts: 'known_hosts',
+          port: { [sshd.address]: sshd.port },
+          connectMs: 500,
+          silentMs: 500,
         },
-      ],
-      store: { driver: 'memcached', servers: store.address },
-      ssh: {
-        username: sshd.username,
-        identityFile: 'id',
-        knownHosts: 'known_hosts',
-        port: { [sshd.address]: sshd.port },
-        connectMs: 500,
-        silentMs: 500,
-      },
-      bootstrap: { binaries: rung('binaries'), agent: rung('agent') },
-      policy: { leaseMs: 1000, claimMs: 1000, freshMs: 2000, backoffMs: 50, backoffMaxMs: 200 },
-      beatEvery: '100ms',
+        bootstrap: { binaries: rung('binaries'), agent: rung('agent') },
+        policy: { leaseMs: 1000, claimMs: 1000, freshMs: 2000, backoffMs: 50, backoffMaxMs: 200 },
+        beatEvery: '100ms',
+      });
+      writeFileSync(join(cwd, 'id'), user.privateKey, { mode: 0o600 });
+      writeFileSync(join(cwd, 'known_hosts'), `${sshd.knownHostsLine()}\n`);
     });
-    writeFileSync(join(cwd, 'id'), user.privateKey, { mode: 0o600 });
-    writeFileSync(join(cwd, 'known_hosts'), `${sshd.knownHostsLine()}\n`);
-  });
 
-  afterEach(async () => {
-    for (const process of started.splice(0)) process.kill('SIGKILL');
-    await power.close();
-    await sshd.stop();
-    await store.stop();
-  });
+    afterEach(async () => {
+      for (const process of started.splice(0)) process.kill('SIGKILL');
+      await power.close();
+      await sshd.stop();
+      await store.stop();
+      endServerOf(join(host, 'nosql1', 'memcached.pid'));
+      rmSync(host, { recursive: true, force: true });
+    });
 
-  test('start a service on a stopped instance, from one process alone, and stop it again', async () => {
-    const starting = start(['services', 'start', 'nosql1']);
-    await expect.poll(() => power.calls, { timeout: 20_000 }).toContain('start');
-    await power.finishBoot();
-    const ended = await starting.ended;
-    expect(ended).toMatchObject({ exit: 0, stderr: '' });
-    expect(documentsIn(ended.stdout)).toMatchObject([{ services: [{ nosql1: { state: 'running', code: '000000' } }] }]);
-    const stopped = await cli(['services', 'stop', 'nosql1'], { cwd });
-    expect(stopped).toMatchObject({ exit: 0, stdout: expect.stringContaining('"state":"stopped"') });
-  }, 60_000);
+    test('start a service on a stopped instance, from one process alone, and stop it again', async () => {
+      const starting = start(['services', 'start', 'nosql1']);
+      await expect.poll(() => power.calls, { timeout: 20_000 }).toContain('start');
+      await power.finishBoot();
+      const ended = await starting.ended;
+      expect(ended).toMatchObject({ exit: 0, stderr: '' });
+      expect(documentsIn(ended.stdout)).toMatchObject([{ services: [{ nosql1: { state: 'running', code: '000000' } }] }]);
+      const stopped = await cli(['services', 'stop', 'nosql1'], { cwd });
+      expect(stopped).toMatchObject({ exit: 0, stdout: expect.stringContaining('"state":"stopped"') });
+    }, 60_000);
 
-  test('leave the acting to the daemon: one awaits the outcome beside it, one does not wait for it', async () => {
-    const daemon = start(['heartbeat', '--every', '100ms']);
-    await daemon.says(/"name":"nosql1"/);
-    const unwaited = await cli(['services', 'start', 'nosql1', '--no-wait'], { cwd });
-    expect(unwaited.exit).toBe(75);
-    expect(documentsIn(unwaited.stdout)).toMatchObject([{ return: { code: 'ER0016' } }]);
-    await expect.poll(() => power.calls, { timeout: 20_000 }).toContain('start');
+    test('leave the acting to the daemon: one awaits the outcome beside it, one does not wait for it', async () => {
+      const daemon = start(['heartbeat', '--every', '100ms']);
+      await daemon.says(/"name":"nosql1"/);
+      const unwaited = await cli(['services', 'start', 'nosql1', '--no-wait'], { cwd });
+      expect(unwaited.exit).toBe(75);
+      expect(documentsIn(unwaited.stdout)).toMatchObject([{ return: { code: 'ER0016' } }]);
+      await expect.poll(() => power.calls, { timeout: 20_000 }).toContain('start');
 
-    const awaited = start(['services', 'start', 'nosql1']);
-    await power.finishBoot();
-    expect(await awaited.ended).toMatchObject({ exit: 0, stdout: expect.stringContaining('"state":"running"') });
-    expect(power.calls.filter((call) => call === 'start')).toHaveLength(1);
+      const awaited = start(['services', 'start', 'nosql1']);
+      await power.finishBoot();
+      expect(await awaited.ended).toMatchObject({ exit: 0, stdout: expect.stringContaining('"state":"running"') });
+      expect(power.calls.filter((call) => call === 'start')).toHaveLength(1);
 
-    const heartbeat = await cli(['instances', 'heartbeat'], { cwd });
-    expect(documentsIn(heartbeat.stdout)).toMatchObject([{ services_status: { services: [{ nosql1: {} }] } }]);
-    daemon.kill('SIGINT');
-    expect(await daemon.ended).toMatchObject({ exit: 0, stderr: '' });
-  }, 60_000);
+      const heartbeat = await cli(['instances', 'heartbeat'], { cwd });
+      expect(documentsIn(heartbeat.stdout)).toMatchObject([{ services_status: { services: [{ nosql1: {} }] } }]);
+      daemon.kill('SIGINT');
+      expect(await daemon.ended).toMatchObject({ exit: 0, stderr: '' });
+    }, 60_000);
 
-  test('keep what was armed when one is interrupted; a question starts none of it, the next daemon does', async () => {
-    const unwaited = await cli(['services', 'start', 'nosql1', '--no-wait'], { cwd });
-    expect(unwaited.exit).toBe(75);
-    const asked = await cli(['instances', 'actions'], { cwd });
-    expect(documentsIn(asked.stdout)).toMatchObject([{ actions: [{ do_action: 'start' }, {}, { do_group: 'nosql1' }] }]);
-    expect(power.calls).toEqual([]);
-    const daemon = start(['heartbeat', '--every', '100ms']);
-    await expect.poll(() => power.calls, { timeout: 20_000 }).toEqual(['start']);
-    await power.finishBoot();
-    await daemon.says(/"do_group":"nosql1","do_action":"start"[^\n]*"status":"done"/);
-  }, 60_000);
+    test('keep what was armed when one is interrupted; a question starts none of it, the next daemon does', async () => {
+      const unwaited = await cli(['services', 'start', 'nosql1', '--no-wait'], { cwd });
+      expect(unwaited.exit).toBe(75);
+      const asked = await cli(['instances', 'actions'], { cwd });
+      expect(documentsIn(asked.stdout)).toMatchObject([{ actions: [{ do_action: 'start' }, {}, { do_group: 'nosql1' }] }]);
+      expect(power.calls).toEqual([]);
+      const daemon = start(['heartbeat', '--every', '100ms']);
+      await expect.poll(() => power.calls, { timeout: 20_000 }).toEqual(['start']);
+      await power.finishBoot();
+      await daemon.says(/"do_group":"nosql1","do_action":"start"[^\n]*"status":"done"/);
+    }, 60_000);
 
-  test('empty the queue when told so on purpose', async () => {
-    await cli(['services', 'start', 'nosql1', '--no-wait'], { cwd });
-    expect((await cli(['instances', 'actions_init'], { cwd })).exit).toBe(64);
-    expect((await cli(['instances', 'actions_init', '--yes'], { cwd })).exit).toBe(0);
-    expect(documentsIn((await cli(['instances', 'actions'], { cwd })).stdout)).toEqual([{ actions: [] }]);
-    expect(power.calls).toEqual([]);
-  }, 60_000);
-});
+    test('empty the queue when told so on purpose', async () => {
+      await cli(['services', 'start', 'nosql1', '--no-wait'], { cwd });
+      expect((await cli(['instances', 'actions_init'], { cwd })).exit).toBe(64);
+      expect((await cli(['instances', 'actions_init', '--yes'], { cwd })).exit).toBe(0);
+      expect(documentsIn((await cli(['instances', 'actions'], { cwd })).stdout)).toEqual([{ actions: [] }]);
+      expect(power.calls).toEqual([]);
+    }, 60_000);
+  }),
+);
