@@ -137,6 +137,14 @@ describe('a start', () => {
     expect(stage.context().operation?.failures).toBe(0);
   });
 
+  test('does not believe a rung lost by a reading that began before its call was accepted', async () => {
+    const stage = await climbedTo('up');
+    const before = stage.now();
+    await stage.accept();
+    stage.beat('stopped', { readAt: before });
+    expect(stage.operation()).toBe('busy.syncing.settling');
+  });
+
   test('installs again only what is known to be uninstalled', async () => {
     const stage = starting();
     await stage.accept();
@@ -265,6 +273,15 @@ describe('needs', () => {
     expect(stage.emitted[0]).toMatchObject({ type: 'failed', code: 'ER0218', retryable: true });
   });
 
+  test('are waited for no longer where nobody can say anything at all', () => {
+    const stage = stageService();
+    stage.ask(START);
+    stage.beat('unknown', { after: LIMITS.needsMs - 1 });
+    expect(stage.operation()).toBe('busy.waiting-for-needs');
+    stage.beat('unknown', { after: 1 });
+    expect(stage.heard).toEqual(['failed A ER0218']);
+  });
+
   test('are not waited out while the source is blind', () => {
     const stage = stageService();
     stage.beat('up', { unmet: master });
@@ -349,6 +366,15 @@ describe('a verb of one call', () => {
     },
   );
 
+  test('is not done by a reading that began before it was accepted', async () => {
+    const stage = stageService();
+    stage.beat('up');
+    stage.ask(STOP);
+    await stage.accept();
+    stage.beat('stopped', { readAt: asInstant(1000) });
+    expect(stage.operation()).toBe('busy.settling');
+  });
+
   test('is made again as itself after a failed try', async () => {
     const stage = stageService();
     stage.beat('up');
@@ -386,6 +412,24 @@ describe('a restart', () => {
     expect(stage.heard).toEqual([]);
     stage.beat('up', { mark: 'run-2' });
     expect(stage.heard).toEqual(['succeeded A 000000']);
+  });
+
+  test('is not done by a run id that nobody could read', async () => {
+    const stage = stageService();
+    stage.beat('up', { mark: 'run-1' });
+    stage.ask(RESTART);
+    await stage.accept();
+    stage.beat('up', { mark: null });
+    expect(stage.operation()).toBe('busy.settling');
+  });
+
+  test('whose call was refused is called again', async () => {
+    const stage = stageService();
+    stage.beat('up', { mark: 'run-1' });
+    stage.ask(RESTART);
+    await stage.refuse();
+    stage.beat('up', { mark: 'run-1', after: 5000 });
+    expect(steps(stage)).toEqual(['restart', 'restart']);
   });
 
   test('once begun is only judged, never called again', () => {
@@ -515,6 +559,16 @@ describe('what fails', () => {
     stage.beat('routed');
     expect(stage.operation()).toBe('available.idle');
     expect(stage.heard).toEqual(['failed A ER0221']);
+  });
+
+  test('a failed operation is not cleared by a reading from before its end', async () => {
+    const stage = starting();
+    const failedAt = stage.now();
+    await stage.refuse({ retryable: false });
+    stage.beat('routed', { readAt: failedAt });
+    expect(stage.operation()).toBe('available.failed');
+    stage.beat('routed');
+    expect(stage.operation()).toBe('available.idle');
   });
 
   test('a try is not made again before it is due, nor while the source is blind', async () => {
