@@ -1,9 +1,10 @@
-import type { Do } from './domain/command.ts';
+import type { Step } from './domain/action.ts';
+import type { Command, Do } from './domain/command.ts';
 import type { Problem, Reading } from './domain/heartbeat.ts';
 import type { EntityKey, Instant, Ip, Token } from './domain/identity.ts';
 import type { InstanceRung, SshAnswer } from './domain/instance.ts';
 import type { Service, ServiceFacts, ServiceRung } from './domain/service.ts';
-import type { View } from './domain/view.ts';
+import type { Change, View } from './domain/view.ts';
 
 /** What an effect may carry: the action's idempotency token and the leader's fence. */
 export interface Permit {
@@ -146,4 +147,32 @@ export interface ServiceInput {
   readonly status: Service['status'];
   readonly cluster?: string;
   readonly settings?: unknown;
+}
+
+/** Changes on their way to one doctor. Those of one entity stand, and come, in the order in which they happened. */
+export interface Batch {
+  /** Made of the changes' own ids: the same changes have the same id however often they come. */
+  readonly id: string;
+  readonly changes: readonly Change[];
+}
+
+/** What a doctor wants done about what it was told: commands are dispatched, steps are armed. */
+export type Answer = readonly (Command | Step)[];
+
+/** Whoever is told of changes. Each batch comes at least once, and the next one only after it. */
+export interface Doctor {
+  /** How its place in the outbox is known over restarts: `[A-Za-z0-9][A-Za-z0-9._-]{0,62}`, no other doctor's. */
+  readonly name: string;
+  /**
+   * Resolves once the batch is safe with the doctor. A rejection is tried again later, unless it is a FleetError that is not
+   * retryable; one with a number `retryAfterMs` is not tried before that.
+   */
+  deliver(batch: Batch, signal: AbortSignal): Promise<Answer | undefined>;
+}
+
+/** The texts that a doctor outside of this process is sent and answers: {@link Doctor}s take it, `doctorWire()` of `fleetbeat/wire` makes it. */
+export interface DoctorWire {
+  write(batch: Batch): string;
+  /** @throws FleetError ER0201, ER0202, ER0203, ER0205, ER0222, ER0223 where the text is no answer */
+  read(text: string): Answer;
 }
