@@ -3,6 +3,7 @@ import type { Store } from './contracts.ts';
 import { type Action, isEnded, isLive, type Step } from './domain/action.ts';
 import { doText } from './domain/command.ts';
 import { type ActionId, asActionId, asToken, type EntityKey, type Instant, type Token } from './domain/identity.ts';
+import { byPlace, placesFor } from './domain/lanes.ts';
 import type { Policy } from './domain/policy.ts';
 import { FleetError } from './errors.ts';
 import { type Migrate, readRecord, writeRecord } from './record.ts';
@@ -75,12 +76,12 @@ export function createQueue(
   const items = new Map<ActionId, Item>();
   const lanes = new Map<EntityKey, Action[]>();
   const byToken = new Map<Token, ActionId>();
-  /** Index entries without an item, and since when we have been waiting for it. */
-  const holes = new Map<number, Instant>();
-  const writing = new Map<ActionId, Promise<unknown>>();
+  /** Index entries whose item has not been seen, and since when we have been waiting for it. */
+  const holes = new Map<number, Instant | null>();
+  const underWay = new Map<ActionId, Promise<unknown>>();
   let seen = 0;
   let head = 0;
-  let revision = '';
+  let revision: string | null = null;
 
   function keep(item: Item, tell: (action: Action) => void): void {
     const before = items.get(item.action.id)?.action;
@@ -91,7 +92,7 @@ export function createQueue(
       byToken.set(item.action.token, item.action.id);
       const lane = lanes.get(item.action.lane) ?? [];
       lane.push(item.action);
-      lane.sort((a, b) => a.order - b.order);
+      lane.sort(byPlace);
       lanes.set(item.action.lane, lane);
     }
     tell(item.action);
@@ -104,33 +105,48 @@ export function createQueue(
     else lanes.set(action.lane, lane);
   }
 
+  /** What is done about one action is done in turn, so that nothing read earlier replaces what was written later. */
+  function inTurn<T>(id: ActionId, work: () => Promise<T>): Promise<T> {
+    const next = (underWay.get(id) ?? Promise.resolve()).then(work, work);
+    underWay.set(id, next);
+    const forget = () => {
+      if (underWay.get(id) === next) underWay.delete(id);
+    };
+    next.then(forget, forget);
+    return next;
+  }
+
   async function refresh(now: Instant, full: boolean): Promise<void> {
     const [tailText, revisionText] = await Promise.all([store.get(TAIL), store.get(REVISION)]);
     const tail = Number(tailText ?? 0);
     if (seen === 0) seen = head = Number((await store.get(HEAD)) ?? 0);
     if (tail < seen) seen = head = 0;
-    const fresh = Array.from({ length: tail - seen }, (_, i) => seen + 1 + i);
-    seen = tail;
-    const changed = revisionText !== revision;
-    revision = revisionText ?? '';
-    const again = [...holes.keys()];
-    await Promise.all([...again, ...fresh].map((n) => load(n, now)));
-    if (full || changed) await Promise.all([...items.values()].map((item) => reload(item)));
+    while (seen < tail) holes.set(++seen, null);
+    await Promise.all([...holes.keys()].map((n) => load(n, now)));
+    if (full || revisionText !== revision) await Promise.all([...items.keys()].map((id) => inTurn(id, () => reload(id))));
+    revision = revisionText;
   }
 
   async function load(n: number, now: Instant): Promise<void> {
-    const id = await store.get(indexKey(n));
-    const text = id === null ? null : await store.get(itemKey(asActionId(id)));
-    if (text === null) {
-      const since = holes.get(n) ?? now;
-      if (now - since >= policy.graceMs) holes.delete(n);
-      else holes.set(n, since);
-      return;
-    }
-    holes.delete(n);
+    const text = await store.get(indexKey(n));
+    const id = text === null ? null : asActionId(text);
+    const isThere = id !== null && (await inTurn(id, () => loadItem(id, n)));
+    const since = holes.get(n) ?? now;
+    if (isThere || now - since >= policy.graceMs) holes.delete(n);
+    else holes.set(n, since);
+  }
+
+  /** @returns whether the record is the one that index entry `n` announces: it may yet be written in place of an older one */
+  async function loadItem(id: ActionId, n: number): Promise<boolean> {
+    const text = await store.get(itemKey(id));
+    if (text === null) return false;
     const action = readRecord(text, migrate);
-    if (!action) await setAside(asActionId(id ?? ''), n, text);
-    else if (!isEnded(action) && items.get(action.id)?.text !== text) keep({ n, text, action }, on.found);
+    if (!action) {
+      await setAside(id, n, text);
+      return true;
+    }
+    if (!isEnded(action) && items.get(id)?.text !== text) keep({ n, text, action }, on.found);
+    return armingOf(action) === n;
   }
 
   /** A record that does not fit is never dropped: somebody may still read it. Its id is free again. */
@@ -143,12 +159,11 @@ export function createQueue(
     on.unfit(id, key);
   }
 
-  async function reload(item: Item): Promise<void> {
-    await writing.get(item.action.id);
-    const known = items.get(item.action.id);
-    if (known !== item) return;
-    const text = await store.get(itemKey(item.action.id));
-    if (text === item.text || items.get(item.action.id) !== item) return;
+  async function reload(id: ActionId): Promise<void> {
+    const item = items.get(id);
+    if (!item) return;
+    const text = await store.get(itemKey(id));
+    if (text === item.text) return;
     const action = text === null ? null : readRecord(text, migrate);
     if (text !== null && action) keep({ n: item.n, text, action }, on.found);
     else on.lost(item.action);
@@ -156,25 +171,38 @@ export function createQueue(
 
   async function arm(steps: readonly Step[], now: Instant, settings: ArmSettings = {}): Promise<readonly Action[]> {
     const armed: Action[] = [];
-    const orders = ordersFor(steps, settings.before);
+    const standing = {
+      of: (step: Step) => items.get(idOf(step, settings))?.action,
+      in: (lane: EntityKey) => lanes.get(lane) ?? [],
+    };
+    const places = placesFor(steps, standing, settings.before);
     for (const [i, step] of steps.entries()) {
       const id = idOf(step, settings);
-      const known = items.get(id)?.action;
-      if (known && isLive(known)) armed.push(known);
-      else armed.push(await armOne(step, id, orders[i] ?? 1, now, settings));
+      armed.push(await inTurn(id, async () => (await armedAlready(id)) ?? armOne(step, id, places[i] ?? null, now, settings)));
     }
     return armed;
   }
 
-  async function armOne(step: Step, id: ActionId, order: number, now: Instant, settings: ArmSettings): Promise<Action> {
+  /** The live action of this id. What is believed here may have ended elsewhere. */
+  async function armedAlready(id: ActionId): Promise<Action | null> {
+    const item = items.get(id);
+    if (!item) return null;
+    const text = await store.get(itemKey(id));
+    const action = text === null ? null : readRecord(text, migrate);
+    if (text === null || !action || !isLive(action)) return null;
+    if (text !== item.text) keep({ n: item.n, text, action }, on.found);
+    return action;
+  }
+
+  async function armOne(step: Step, id: ActionId, place: number | null, now: Instant, settings: ArmSettings): Promise<Action> {
     const n = await store.increment(TAIL);
-    const action: Action = {
+    let action: Action = {
       lane: step.lane,
       when: step.when,
       do: step.do,
       id,
       token: asToken(`${id}.${n}`),
-      order,
+      order: place ?? n,
       armedAt: now,
       expiresAt: (now + (settings.expiresInMs ?? policy.expiresMs)) as Instant,
       onExpire: settings.onExpire ?? 'drop',
@@ -183,10 +211,9 @@ export function createQueue(
       begun: null,
       history: [],
     };
-    const text = writeRecord(action);
     await store.set(indexKey(n), id);
     for (;;) {
-      if (await store.add(itemKey(id), text)) break;
+      if (await store.add(itemKey(id), writeRecord(action))) break;
       const found = await store.get(itemKey(id));
       if (found === null) continue;
       const other = readRecord(found, migrate);
@@ -199,40 +226,14 @@ export function createQueue(
         keep({ n, text: found, action: other }, on.found);
         return other;
       }
-      if (await store.swap(itemKey(id), found, text)) break;
+      if (!isEnded(other)) action = { ...action, order: other.order };
+      if (await store.swap(itemKey(id), found, writeRecord(action))) break;
     }
-    keep({ n, text, action }, on.written);
+    keep({ n, text: writeRecord(action), action }, on.written);
     return action;
   }
 
-  /** New steps stand behind their lane, or between the action that they go in front of and its neighbour. */
-  function ordersFor(steps: readonly Step[], before: Action | undefined): readonly number[] {
-    if (before) {
-      const ahead = (lanes.get(before.lane) ?? []).filter((action) => action.order < before.order);
-      const from = ahead.at(-1)?.order ?? before.order - 1;
-      return steps.map((_, i) => from + ((before.order - from) * (i + 1)) / (steps.length + 1));
-    }
-    const last = new Map<EntityKey, number>();
-    return steps.map(({ lane }) => {
-      const order = (last.get(lane) ?? lanes.get(lane)?.at(-1)?.order ?? 0) + 1;
-      last.set(lane, order);
-      return order;
-    });
-  }
-
-  /** Writes of one action follow one another. */
-  function update(id: ActionId, patch: ActionPatch): Promise<Action> {
-    const next = (writing.get(id) ?? Promise.resolve()).then(
-      () => write(id, patch),
-      () => write(id, patch),
-    );
-    writing.set(id, next);
-    const forget = () => {
-      if (writing.get(id) === next) writing.delete(id);
-    };
-    next.then(forget, forget);
-    return next;
-  }
+  const update = (id: ActionId, patch: ActionPatch): Promise<Action> => inTurn(id, () => write(id, patch));
 
   async function write(id: ActionId, patch: ActionPatch): Promise<Action> {
     for (;;) {
@@ -275,14 +276,14 @@ export function createQueue(
     update,
     get: (id) => items.get(id)?.action,
     find,
-    async reread(id) {
-      const item = items.get(id);
-      if (item) await reload(item);
-      const text = await store.get(itemKey(id));
-      return text === null ? null : readRecord(text, migrate);
-    },
+    reread: (id) =>
+      inTurn(id, async () => {
+        await reload(id);
+        const text = await store.get(itemKey(id));
+        return text === null ? null : readRecord(text, migrate);
+      }),
     async idle() {
-      while (writing.size > 0) await Promise.allSettled(writing.values());
+      while (underWay.size > 0) await Promise.allSettled(underWay.values());
     },
     byToken: (token) => {
       const id = byToken.get(token);
@@ -300,6 +301,9 @@ export function createQueue(
     },
   };
 }
+
+/** The index entry under which an action was armed, which is the end of its token. */
+const armingOf = ({ token }: Action): number => Number(token.slice(token.lastIndexOf('.') + 1));
 
 /** What is armed twice has one id; the trigger does not count. */
 function idOf(step: Step, settings: ArmSettings): ActionId {

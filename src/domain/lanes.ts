@@ -41,9 +41,36 @@ function ipOf(what: Extract<Do, { level: 'instances' }>, inventory: Pick<Invento
   return wantedOf(what.subject.key)?.ip ?? inventory.get(what.subject.key)?.ip ?? null;
 }
 
+/** The order of a lane. Two fleets that arm at once may give one place twice; then the ids decide, the same everywhere. */
+export const byPlace = (a: Action, b: Action): number => a.order - b.order || (a.id < b.id ? -1 : Number(a.id > b.id));
+
 /** The first action of a lane that has not ended: only it may fire, but for `stop` and `terminate`. */
 export function isFirstInLane(action: Action, lane: readonly Action[]): boolean {
-  return passesLane(action.do) || lane.every((other) => other === action || other.order >= action.order || !holdsLane(other));
+  return passesLane(action.do) || lane.every((other) => byPlace(other, action) >= 0 || !holdsLane(other));
+}
+
+/**
+ * Where new steps stand in their lanes: in front of those steps of the same command that stand there already, and of the action
+ * that they are to precede; one that replaces a failed action in its place; null is behind all others.
+ */
+export function placesFor(
+  steps: readonly Step[],
+  standing: { readonly of: (step: Step) => Action | undefined; readonly in: (lane: EntityKey) => readonly Action[] },
+  before?: Action,
+): readonly (number | null)[] {
+  const limits = new Map<EntityKey, number>(before ? [[before.lane, before.order]] : []);
+  const placeOf = (step: Step): number | null => {
+    const limit = limits.get(step.lane);
+    const place = standing.of(step)?.order ?? (limit === undefined ? null : inFrontOf(limit, standing.in(step.lane)));
+    if (place !== null) limits.set(step.lane, place);
+    return place;
+  };
+  return [...steps].reverse().map(placeOf).reverse();
+}
+
+function inFrontOf(order: number, lane: readonly Action[]): number {
+  const ahead = lane.filter((action) => action.order < order).map((action) => action.order);
+  return (Math.max(order - 2, ...ahead) + order) / 2;
 }
 
 const holdsLane = (action: Action): boolean => isLive(action) || action.status === 'failed';
