@@ -194,10 +194,11 @@ describe('a try that failed', () => {
     await stage.fire();
     await stage.refuse();
     expect(stage.value()).toBe('backing-off');
-    stage.beat({ after: 100 });
-    stage.beat({ after: 5000, fresh: false });
+    const wait = stage.context().notBefore - stage.now();
+    stage.beat({ after: wait - 1 });
+    stage.beat({ after: 1, fresh: false, holds: true });
     expect(stage.value()).toBe('backing-off');
-    stage.beat();
+    stage.beat({ after: 0 });
     expect(stage.value()).toBe('claiming');
     expect(stage.action().history).toEqual([{ at: 1000, fence: 7, outcome: 'failed', code: 'ER0221', message: 'no' }]);
   });

@@ -480,6 +480,7 @@ describe('an instance that is gone', () => {
     expect(stage.operation()).toBe('closed');
     expect(stage.heard).toEqual(['failed A ER0215', 'failed B ER0215']);
     expect(stage.emitted.map(({ retryable }) => retryable)).toEqual([true, true]);
+    expect(stage.context().operation).toBeNull();
   });
 
   test('takes no verb any more', () => {
