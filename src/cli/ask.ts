@@ -16,19 +16,19 @@ export async function ask(command: Command, session: Session, manner: Manner): P
   refuseUnknownType(command, session.configuration);
   switch (command.action) {
     case 'status':
-      return status(command, session);
+      return status(command, session, manner.interrupted);
     case 'heartbeat':
-      return heartbeat(session);
+      return heartbeat(session, manner.interrupted);
     case 'actions':
-      return actions(session);
+      return actions(session, manner.interrupted);
     case 'plan':
-      return plan(command, session);
+      return plan(command, session, manner.interrupted);
     case 'retry':
       return retry(command, session, manner);
     case 'discard':
-      return discard(command, session);
+      return discard(command, session, manner);
     case 'actions_init':
-      return empty(command, session);
+      return empty(command, session, manner);
     case 'ping':
       throw new FleetError(
         'ER0222',

@@ -23,8 +23,9 @@ export async function daemon(options: Options, terminal: Terminal): Promise<Exit
   const session = await openSession(configuration, { env, everyMs, acts: true });
   const isForPerson = stdout.isTTY === true && !options.json;
   const look = lookOf(stdout, env);
-  if (isForPerson) narrate(session.fleet, (line) => stdout.write(`${look.paint.dim(clockTime())} ${line}\n`), look.paint);
-  else report(session, (document) => stdout.write(`${write(document)}\n`));
+  const stopTelling = isForPerson
+    ? narrate(session.fleet, (line) => stdout.write(`${look.paint.dim(clockTime())} ${line}\n`), look.paint)
+    : report(session, (document) => stdout.write(`${write(document)}\n`));
   session.fleet.start(everyMs);
   const manner = { waits: false, everyMs, interrupted };
   const commands = (async () => {
@@ -34,6 +35,7 @@ export async function daemon(options: Options, terminal: Terminal): Promise<Exit
   })();
   commands.catch((error: unknown) => terminal.stderr.write(`fleetbeat: stdin: ${messageOf(error)}\n`));
   await aborted(interrupted);
+  stopTelling();
   await session.close();
   return EXIT.done;
 }
@@ -46,14 +48,19 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
-/** Tells everything that happens, one document a line. */
-function report({ fleet }: Session, tell: (document: WireDocument) => void): void {
-  fleet.on('changed', (change) => tell(fromChanges([change])));
-  fleet.on('action', (action) => tell(fromActions([action])));
-  fleet.on('blind', ({ source, code, message }) => tell(trouble(source, code, message)));
-  fleet.on('storeLost', ({ error }) => tell(trouble('store', 'ER0228', messageOf(error))));
-  fleet.on('fault', ({ key, error }) => tell(trouble(key, 'ER0214', messageOf(error))));
-  fleet.on('problem', ({ subject, code, message }) => tell(trouble(subject, code, message)));
+/** Tells everything that happens, one document a line. @returns how to end it */
+function report({ fleet }: Session, tell: (document: WireDocument) => void): () => void {
+  const listening = [
+    fleet.on('changed', (change) => tell(fromChanges([change]))),
+    fleet.on('action', (action) => tell(fromActions([action]))),
+    fleet.on('blind', ({ source, code, message }) => tell(trouble(source, code, message))),
+    fleet.on('storeLost', ({ error }) => tell(trouble('store', 'ER0228', messageOf(error)))),
+    fleet.on('fault', ({ key, error }) => tell(trouble(key, 'ER0214', messageOf(error)))),
+    fleet.on('problem', ({ subject, code, message }) => tell(trouble(subject, code, message))),
+  ];
+  return () => {
+    for (const listener of listening) listener.unsubscribe();
+  };
 }
 
 const trouble = (subject: string, code: string, message: string): WireDocument =>

@@ -1,31 +1,57 @@
 import { hostname } from 'node:os';
 import { OK, textOf } from '../domain/codes.ts';
 import { type Command, INSTANCE_ACTIONS, SERVICE_ACTIONS } from '../domain/command.ts';
+import type { Problem } from '../domain/heartbeat.ts';
 import { asInstant, type EntityKey, instanceKey, isName } from '../domain/identity.ts';
 import { isOfType } from '../domain/service.ts';
 import type { View } from '../domain/view.ts';
 import { FleetError } from '../errors.ts';
-import type { GlobalHeartbeat } from '../index.ts';
+import type { Fleet, GlobalHeartbeat } from '../index.ts';
 import { fromActions, fromViews } from '../wire/index.ts';
 import { type Answer, reply } from './answer.ts';
 import { EXIT } from './exit.ts';
 import { allowedWords } from './nearest.ts';
+import { orAborted } from './pause.ts';
 import { awaitedText, doneText } from './render/narration.ts';
 import type { Session } from './session.ts';
 
-/** `instances status`, `services status`: reads the fleet, then lists what is meant. */
-export async function status(command: Command, session: Session): Promise<Answer> {
-  await session.fleet.beat();
+/** `instances status`, `services status`: reads the fleet, then lists what is meant, and what could not be seen. */
+export async function status(command: Command, session: Session, interrupted: AbortSignal): Promise<Answer> {
+  const unseen = await beatAndListen(session, interrupted);
+  const console = unseen.map(({ subject, code, message }) => ({ command: subject, return: code, result: message }));
   const views = session.fleet.views().filter((view) => view.level === command.level);
   const meant = views.filter((view) => isMeant(view, command, session));
   if (meant.length > 0 || (command.group === 'all' && (command.type ?? 'all') === 'all')) {
-    return reply(command, { code: OK, views: meant }, EXIT.done);
+    const blind = unseen.find(({ isBlind }) => isBlind);
+    return reply(command, { code: blind?.code ?? OK, views: meant, console }, blind ? EXIT.failed : EXIT.done);
   }
   const names = views.map((view) => view.name).slice(0, 20);
   throw new FleetError(
     'ER0203',
     `none of the ${command.level} is meant by group ${command.group} and type ${command.type ?? 'all'}; there are ${names.join(', ') || 'none'}`,
   );
+}
+
+/** Something that a beat could not see: a whole source, or one subject of it. */
+interface Unseen extends Problem {
+  readonly isBlind: boolean;
+}
+
+async function beatAndListen({ fleet }: Session, interrupted: AbortSignal): Promise<readonly Unseen[]> {
+  const unseen: Unseen[] = [];
+  const listening = [
+    fleet.on('blind', ({ source, ...why }) => unseen.push({ subject: source, ...why, isBlind: true })),
+    fleet.on('problem', (problem) => unseen.push({ ...problem, isBlind: false })),
+  ];
+  await beatUnless(interrupted, fleet);
+  for (const listener of listening) listener.unsubscribe();
+  return unseen;
+}
+
+/** A beat that nobody waits for any longer is as good as none. */
+export async function beatUnless(interrupted: AbortSignal, { beat }: Pick<Fleet, 'beat'>): Promise<void> {
+  await orAborted(beat(), interrupted);
+  if (interrupted.aborted) throw new FleetError('ER0217', 'interrupted before the fleet was read; nothing was armed');
 }
 
 /** By name, id, ip, cluster, `local` or `all`; and by mode or section, or by cloud. */
@@ -40,10 +66,10 @@ function isMeant(view: View, { group, type = 'all', host }: Command, { configura
 }
 
 /** `instances heartbeat`: the last global heartbeat of whoever leads; where there is none yet, our own. */
-export async function heartbeat({ fleet }: Session): Promise<Answer> {
+export async function heartbeat({ fleet }: Session, interrupted: AbortSignal): Promise<Answer> {
   const stored = await fleet.heartbeat();
   if (stored) return heartbeatAnswer(stored);
-  await fleet.beat();
+  await beatUnless(interrupted, fleet);
   const own = { source: ownName(), epoch: 'command', seq: 0, at: asInstant(Date.now()), views: fleet.views() };
   return heartbeatAnswer((await fleet.heartbeat()) ?? own);
 }
@@ -56,19 +82,19 @@ const heartbeatAnswer = ({ views, ...meta }: GlobalHeartbeat): Answer => ({
 const ownName = (): string => (isName(hostname()) ? hostname() : 'localhost');
 
 /** `instances actions`: what waits, acts or has failed. */
-export async function actions({ fleet }: Session): Promise<Answer> {
-  await fleet.beat();
+export async function actions({ fleet }: Session, interrupted: AbortSignal): Promise<Answer> {
+  await beatUnless(interrupted, fleet);
   return { document: fromActions(fleet.actions()), exit: EXIT.done };
 }
 
 /** `instances plan`, `services plan`: what a command would come to. The verb that is planned stands where the type does. */
-export async function plan(command: Command, { fleet }: Session): Promise<Answer> {
+export async function plan(command: Command, { fleet }: Session, interrupted: AbortSignal): Promise<Answer> {
   const { type: verb = '' } = command;
   const known = verbsOf(command.level);
   if (!known.includes(verb)) {
     throw new FleetError('ER0202', `plan: found ${JSON.stringify(verb)}, allowed: ${allowedWords(verb, known)}`);
   }
-  await fleet.beat();
+  await beatUnless(interrupted, fleet);
   const { code, steps, cancels, rejected, targets } = fleet.plan({ ...command, action: verb, type: 'all' });
   const console = [
     ...steps.map((step) => ({

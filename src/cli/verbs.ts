@@ -1,19 +1,17 @@
+import { deadline } from '../deadline.ts';
 import { type Action, isLive } from '../domain/action.ts';
 import { type Code, OK } from '../domain/codes.ts';
 import type { Command } from '../domain/command.ts';
 import { asActionId, type EntityKey, levelOf } from '../domain/identity.ts';
 import { instanceLane } from '../domain/plan.ts';
 import type { View } from '../domain/view.ts';
-import { deadline } from '../drivers/deadline.ts';
-import { FleetError } from '../errors.ts';
 import type { Reply } from '../index.ts';
 import { type ActionsDocument, type ConsoleRow, fromActions, toSteps } from '../wire/index.ts';
 import { serviceCode } from '../wire/service.ts';
 import { type Answer, reply } from './answer.ts';
 import { EXIT, gravest } from './exit.ts';
 import { codeOf, exitOf, outcomeOf } from './outcome.ts';
-import { orAborted } from './pause.ts';
-import { viewsOf } from './queries.ts';
+import { beatUnless, viewsOf } from './queries.ts';
 import { awaitedText, doneText, endText } from './render/narration.ts';
 import type { Session } from './session.ts';
 
@@ -36,11 +34,9 @@ export async function perform(command: Command, session: Session, manner: Manner
   return performed(command, given, actions, session);
 }
 
-/** Reads the fleet before anything is armed. Whoever interrupts until then has asked for nothing. */
 async function begin({ fleet, act }: Session, { waits, interrupted }: Manner): Promise<void> {
   if (waits) act();
-  await orAborted(fleet.beat(), interrupted);
-  if (interrupted.aborted) throw new FleetError('ER0217', 'interrupted before anything was armed');
+  await beatUnless(interrupted, fleet);
 }
 
 async function settle(armed: readonly Action[], session: Session, manner: Manner): Promise<readonly Action[]> {
@@ -108,15 +104,15 @@ export async function retry(command: Command, session: Session, manner: Manner):
 }
 
 /** `instances discard`: gives a failed action up. */
-export async function discard(command: Command, { fleet }: Session): Promise<Answer> {
-  await fleet.beat();
+export async function discard(command: Command, { fleet }: Session, { interrupted }: Manner): Promise<Answer> {
+  await beatUnless(interrupted, fleet);
   const action = await fleet.discard(asActionId(command.group));
   return reply(command, { code: OK, console: [{ ...consoleRow(action), return: OK }] }, EXIT.done);
 }
 
 /** `instances actions_init`: cancels all that waits or acts, and discards all that has failed. */
-export async function empty(command: Command, { fleet }: Session): Promise<Answer> {
-  await fleet.beat();
+export async function empty(command: Command, { fleet }: Session, { interrupted }: Manner): Promise<Answer> {
+  await beatUnless(interrupted, fleet);
   const console: ConsoleRow[] = [];
   for (const { id, status } of fleet.actions()) {
     const action = await (status === 'failed' ? fleet.discard(id) : fleet.cancel(id));

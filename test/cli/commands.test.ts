@@ -94,6 +94,18 @@ describe('a command line', () => {
     ]);
   });
 
+  test('that could not read its cloud says so, and exits with 1', async () => {
+    const configuration = join(serverFolder('cli'), 'blind.mjs');
+    const observe = "async () => { throw new Error('no route') }";
+    writeFileSync(
+      configuration,
+      `export default { clouds: { own: { driver: { name: 'own', everyMs: 1000, observe: ${observe}, perform: async () => [] }, active: true } } };`,
+    );
+    const { exit, stdout } = await commandLine(['instances', 'status', '--config', configuration]);
+    expect(exit).toBe(1);
+    expect(documentsIn(stdout)).toMatchObject([{ console: [{ command: 'own', result: 'no route' }] }]);
+  });
+
   test('of a type that nothing could be of is rejected, in JSON, with those that are known', async () => {
     const { exit, stdout } = await commandLine(['services', 'status', 'all', 'mariadbb'], { cwd: quick });
     expect(exit).toBe(1);

@@ -123,8 +123,9 @@ requires('memcached')('command lines', () =>
     test('keep what was armed when one is interrupted; a question starts none of it, the next daemon does', async () => {
       const unwaited = await cli(['services', 'start', 'nosql1', '--no-wait'], { cwd });
       expect(unwaited.exit).toBe(75);
-      const asked = await cli(['instances', 'actions'], { cwd });
-      expect(documentsIn(asked.stdout)).toMatchObject([{ actions: [{ do_action: 'start' }, {}, { do_group: 'nosql1' }] }]);
+      const question = JSON.stringify({ level: 'instances', command: { action: 'actions', group: 'all', type: 'all' } });
+      const asked = await cli([], { cwd, input: `${question}\n`.repeat(8) });
+      expect(documentsIn(asked.stdout).at(-1)).toMatchObject({ actions: [{ do_action: 'start' }, {}, { do_group: 'nosql1' }] });
       expect(power.calls).toEqual([]);
       const daemon = start(['heartbeat', '--every', '100ms']);
       await expect.poll(() => power.calls, { timeout: 20_000 }).toEqual(['start']);
