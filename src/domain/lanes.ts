@@ -70,7 +70,7 @@ export function placesFor(
 
 function inFrontOf(order: number, lane: readonly Action[]): number {
   const ahead = lane.filter((action) => action.order < order).map((action) => action.order);
-  return (Math.max(order - 2, ...ahead) + order) / 2;
+  return (Math.max(order - 1, ...ahead) + order) / 2;
 }
 
 const holdsLane = (action: Action): boolean => isLive(action) || action.status === 'failed';
