@@ -33,7 +33,7 @@ export async function demo({ speed, seed, faults }: DemoOptions, terminal: Termi
   const { stdout, env, interrupted } = terminal;
   const look = lookOf(stdout, env);
   const world = { instances: SEED_FLEET.instances, services: [...SEED_FLEET.services, NEW_SERVICE] };
-  const simulated = simulation(world, { seed, faults });
+  const simulated = await simulation(world, { seed, faults });
   stdout.write(`${introduction(speed, look)}\n`);
   const region = liveRegion(stdout);
   try {

@@ -1,4 +1,3 @@
-import { memory } from '../../adapters/memory.ts';
 import type { Action } from '../domain/action.ts';
 import { type ActionId, asInstant, type Instant } from '../domain/identity.ts';
 import { createFleet } from '../fleet.ts';
@@ -19,10 +18,11 @@ export interface Simulation {
 export const STEP_MS = 1000;
 
 /** The same seed and the same command always come to the same history, however slow the machine. */
-export function simulation(
+export async function simulation(
   world: { readonly instances: readonly SimulatedInstance[]; readonly services: readonly SimulatedService[] },
   { seed, faults }: { readonly seed: number; readonly faults: number },
-): Simulation {
+): Promise<Simulation> {
+  const { memory } = await import('../../adapters/memory.ts');
   let clock = Date.now();
   const now = () => asInstant(clock);
   const rates = Object.fromEntries(FAULTS.map((fault) => [fault, faults]));
