@@ -34,8 +34,6 @@ export interface Bootstrap {
 
 export type HostFacts = Pick<InstanceFacts, 'bootId' | 'binaries' | 'agent'>;
 
-const FILE_MS = 10_000;
-
 /** @throws FleetError ER0230 for a rung that could not be brought about or known */
 export function bootstrap(options: BootstrapOptions): Bootstrap {
   const binaries = readRung('binaries', 'bootstrapped', options.binaries);
@@ -65,17 +63,13 @@ export function bootstrap(options: BootstrapOptions): Bootstrap {
     },
 
     async climb(ip, upTo, shell, permit, signal) {
-      const { holds } = await look(ip, shell, FILE_MS, signal);
-      const must = async (what: string, argv: readonly string[], deadlineMs: number) => {
-        if (!permit.valid()) throw new FleetError('ER0217', `${ip}: the permit ended before ${what}`);
-        const { exit, stdout, stderr } = await shell.run(ip, argv, { deadlineMs }, signal);
-        if (exit !== 0) throw new FleetError('ER0018', `${ip}: ${what} ended with ${exit}: ${excerpt(stderr || stdout)}`);
-      };
-      for (const rung of rungs) {
-        if (height(rung.rung) > height(upTo) || holds(rung)) continue;
-        await must(`the bootstrap of its ${rung.name}`, rung.argv, rung.deadlineMs);
-        await must(`making the directory of ${rung.marker}`, ['mkdir', '-p', posix.dirname(rung.marker)], FILE_MS);
-        await shell.put(ip, rung.marker, new TextEncoder().encode(`${rung.version}\n`), 0o644, signal);
+      for (const { name, rung, marker, version, argv, deadlineMs } of rungs) {
+        if (height(rung) > height(upTo)) continue;
+        if (!permit.valid()) throw new FleetError('ER0217', `${ip}: the permit ended before the bootstrap of its ${name}`);
+        const words = ['sh', '-c', CLIMB, 'sh', marker, version, ...argv];
+        const { exit, stdout, stderr } = await shell.run(ip, words, { deadlineMs }, signal);
+        if (exit !== 0)
+          throw new FleetError('ER0018', `${ip}: the bootstrap of its ${name} ended with ${exit}: ${excerpt(stderr || stdout)}`);
       }
     },
   };
@@ -86,6 +80,18 @@ const LOOK = `
 first_line() { [ -r "$1" ] && head -n 1 "$1" | tr -d '\\n'; echo; }
 first_line /proc/sys/kernel/random/boot_id
 for marker do first_line "$marker"; done
+`;
+
+/**
+ * Runs the argv behind the marker and its version, and writes the marker, unless it is there. One command for all three, so that
+ * a leader that had to wait for another's bootstrap does not repeat it, nor find it done and unmarked.
+ */
+const CLIMB = `
+marker=$1 version=$2
+shift 2
+[ "$(head -n 1 "$marker" 2>/dev/null)" != "$version" ] || exit 0
+"$@" || exit
+mkdir -p "$(dirname "$marker")" && echo "$version" >"$marker.part" && chmod 644 "$marker.part" && mv -f "$marker.part" "$marker"
 `;
 
 interface Rung extends Required<BootstrapRung> {

@@ -1,4 +1,5 @@
 import type { AnyServiceKind, Call, Permit, PermittedCall, ServiceDriver, ServiceStep, Shell } from '../contracts.ts';
+import { deadline, withinDeadline } from '../deadline.ts';
 import { doText } from '../domain/command.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import type { Problem } from '../domain/heartbeat.ts';
@@ -6,9 +7,8 @@ import type { Instant } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
 import type { Service, ServiceFacts, ServiceVerb } from '../domain/service.ts';
 import { FleetError, isFleetError, messageOf } from '../errors.ts';
-
-import { deadline, withinDeadline } from './deadline.ts';
 import { doneSteps } from './done-steps.ts';
+import { type FenceOptions, fencing } from './fenced-shell.ts';
 
 export interface OverShellOptions {
   /** Default `services`. */
@@ -23,15 +23,18 @@ export interface OverShellOptions {
   readonly stepMs?: number;
   /** Services at once. Default 64. */
   readonly parallel?: number;
+  /** How steps are kept from running where a newer leader has acted; `false` for hosts without `flock`. */
+  readonly fence?: FenceOptions | false;
 }
 
 /**
  * The configured services, each probed and brought about as its kind says. The fleet binds them; until then nothing is known.
  *
  * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. Steps of one service run one
- * after another, those of several at once. `restart` of a kind without one is its `stop` and then its `up`.
+ * after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
+ * its `stop` and then its `up`.
  *
- * @throws FleetError ER0230 where two kinds have one mode
+ * @throws FleetError ER0230 where two kinds have one mode, or for a fence that cannot be kept
  * @example
  * ```ts
  * const kinds = [memcache()];
@@ -40,6 +43,7 @@ export interface OverShellOptions {
  */
 export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, options: OverShellOptions = {}): ServiceDriver {
   const { name = 'services', everyMs = 10_000, deadlineMs = 5000, totalMs = 8000, stepMs = 300_000, parallel = 64 } = options;
+  const fenced = fencing(shell, options.fence ?? {});
   const byMode = new Map(kinds.map((kind) => [kind.mode, kind]));
   if (byMode.size < kinds.length)
     throw new FleetError('ER0230', `each kind has a mode of its own, found ${kinds.map(({ mode }) => mode).join(', ')}`);
@@ -70,7 +74,9 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       if (!run)
         throw new FleetError('ER0202', `a ${kind.mode} has no step '${each}'; it has ${Object.keys(kind.steps).join(', ')}`);
       if (!permit.valid()) throw new FleetError('ER0217', `the permit ended before '${each}'`);
-      await withinDeadline(stepMs, `'${each}' of ${service.name}`, signal, (bounded) => run(service, shell, permit, bounded));
+      await withinDeadline(stepMs, `'${each}' of ${service.name}`, signal, (bounded) =>
+        run(service, fenced(permit), permit, bounded),
+      );
     }
   };
 

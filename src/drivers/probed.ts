@@ -1,4 +1,5 @@
 import type { Driver, PermittedCall, Shell } from '../contracts.ts';
+import { deadline, withinDeadline } from '../deadline.ts';
 import { type Do, doText, subjectText } from '../domain/command.ts';
 import type { Problem } from '../domain/heartbeat.ts';
 import { type EntityKey, type Ip, instanceKey, wantedOf } from '../domain/identity.ts';
@@ -6,7 +7,7 @@ import { inParallel } from '../domain/in-parallel.ts';
 import type { InstanceFacts } from '../domain/instance.ts';
 import { isFleetError, messageOf } from '../errors.ts';
 import { type BootstrapOptions, bootstrap } from './bootstrap.ts';
-import { deadline, withinDeadline } from './deadline.ts';
+import { type FenceOptions, fencing } from './fenced-shell.ts';
 
 export interface ProbedOptions {
   readonly bootstrap?: BootstrapOptions;
@@ -16,6 +17,8 @@ export interface ProbedOptions {
   readonly totalMs?: number;
   /** Hosts at once. Default 64. */
   readonly parallel?: number;
+  /** How a bootstrap is kept from a host on which a newer leader has acted; `false` for hosts without `flock`. */
+  readonly fence?: FenceOptions | false;
 }
 
 /**
@@ -26,7 +29,7 @@ export interface ProbedOptions {
  * A host that does not answer within its deadline counts as an ssh timeout and delays no other. A bootstrap is accepted once it
  * has run to its end, so the signal of `perform` must allow for it.
  *
- * @throws FleetError ER0230 for a rung that could not be brought about or known
+ * @throws FleetError ER0230 for a rung that could not be brought about or known, or a fence that cannot be kept
  * @example
  * ```ts
  * probed(local({ instances }), shell, {
@@ -37,6 +40,7 @@ export interface ProbedOptions {
 export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: ProbedOptions = {}): Driver<InstanceFacts> {
   const { deadlineMs = 5000, totalMs = 8000, parallel = 64 } = options;
   const ladder = bootstrap(options.bootstrap ?? {});
+  const fenced = fencing(shell, options.fence ?? {});
   const ips = new Map<EntityKey, Ip>();
   const climbing = new Map<string, Promise<Problem | null>>();
 
@@ -70,7 +74,7 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
     if (ip === undefined) return { subject, code: 'ER0205', message: `${driver.name} knows no address of ${subject}` };
     if (!permit.valid()) return { subject, code: 'ER0217', message: `${doText(what)}: its permit has ended` };
     try {
-      await ladder.climb(ip, what.upTo ?? 'managed', shell, permit, signal);
+      await ladder.climb(ip, what.upTo ?? 'managed', fenced(permit), permit, signal);
       return null;
     } catch (error) {
       if (signal.aborted || !isFleetError(error)) throw error;

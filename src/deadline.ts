@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { FleetError } from '../errors.ts';
+import { FleetError } from './errors.ts';
 
 /** A signal that aborts with another one, or past a deadline with an ER0212. `release` ends the wait for either. */
 export interface Deadline {
