@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { forgetPid, recordPid } from '../support/run-folder.ts';
 import type { Ended } from './command-line.ts';
 
 const TSX = import.meta.resolve('tsx');
@@ -25,6 +26,8 @@ export interface CliOptions {
 
 export function startCli(args: readonly string[], { cwd = tmpdir(), input, env = {} }: CliOptions = {}): CliProcess {
   const child = spawn(process.execPath, ['--import', TSX, BIN, ...args], { cwd, env: { ...process.env, ...env } });
+  const { pid } = child;
+  if (pid !== undefined) recordPid(pid);
   const heard = new Set<() => void>();
   let stdout = '';
   let stderr = '';
@@ -37,7 +40,10 @@ export function startCli(args: readonly string[], { cwd = tmpdir(), input, env =
   });
   child.stdin.on('error', () => {});
   if (input !== undefined) child.stdin.end(input);
-  const ended = once(child, 'close').then(([exit]): Ended => ({ exit, stdout, stderr }));
+  const ended = once(child, 'close').then(([exit]): Ended => {
+    if (pid !== undefined) forgetPid(pid);
+    return { exit, stdout, stderr };
+  });
   return {
     write: (text) => child.stdin.write(text),
     kill: (signal) => child.kill(signal),
