@@ -87,7 +87,10 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     for (const row of missing) row.reported = false;
     for (const row of changed) {
       const ip = row.facts?.ip ?? null;
-      if (row.facts?.power?.state === 'terminated' || (ip !== null && (ip !== row.ip || !row.reported))) book.strike(row);
+      if (row.facts?.power?.state === 'terminated' || (ip !== null && (ip !== row.ip || !row.reported))) {
+        book.strike(row);
+        row.contested = false;
+      }
       if (ip === null) row.reported = false;
     }
   }

@@ -100,7 +100,10 @@ export function adopt(row: Row, source: Source): void {
   source.entities[row.level]++;
   row.source = source;
   row.counting = true;
-  if (row.level === 'instances') row.sweep = -1;
+  if (row.level === 'services') return;
+  row.sweep = -1;
+  row.missed = 0;
+  row.sshMisses = 0;
 }
 
 /** What is believed of an entity that nobody has seen yet. */

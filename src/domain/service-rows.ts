@@ -100,7 +100,7 @@ export function createServiceRows(options: {
     lose(sweep, reason) {
       const lost = { ...UNKNOWN_SERVICE, reason };
       for (const row of rows.values()) {
-        if (row.source !== sweep.source || row.belief.derived.state === 'unknown') continue;
+        if (row.source !== sweep.source || row.belief.derived.code === lost.code) continue;
         const before = see(row);
         row.counting = true;
         row.belief = believe(row, lost, sweep, { ...row.belief, raw: null });
