@@ -52,7 +52,11 @@ export function stageAction(overrides: Partial<Action> = {}) {
     status: () => actor.getSnapshot().status,
     hasTag: (tag: 'waiting' | 'busy' | 'attention' | 'ended') => actor.getSnapshot().hasTag(tag),
     mayDecide: (decision: 'cancel' | 'retry' | 'discard') => actor.getSnapshot().can({ type: decision, now: asInstant(now) }),
-    decide: (decision: 'cancel' | 'retry' | 'discard') => actor.send({ type: decision, now: asInstant(now) }),
+    /** Half a second after whatever was before. */
+    decide(decision: 'cancel' | 'retry' | 'discard') {
+      now += 500;
+      actor.send({ type: decision, now: asInstant(now) });
+    },
     /** A heartbeat one second after whatever was before, or later; fresh, and the trigger does not hold, unless it says otherwise. */
     beat({ after = 1000, fresh = true, holds = false }: { after?: number; fresh?: boolean; holds?: boolean } = {}) {
       now += after;

@@ -61,7 +61,7 @@ describe('an action that waits', () => {
     expect(stage.value()).toBe('failed');
     expect(stage.hasTag('attention')).toBe(true);
     expect(stage.hasTag('ended')).toBe(false);
-    expect(stage.outcomes()).toEqual(['expired']);
+    expect(stage.action().history).toMatchObject([{ at: 10_000, outcome: 'expired' }]);
   });
 
   test('without an end of its own waits on', () => {
@@ -144,7 +144,7 @@ describe('a claim', () => {
     stage.beat({ after: 1, fresh: false });
     expect(stage.value()).toBe('backing-off');
     expect(stage.claim.latest().signal.aborted).toBe(true);
-    expect(stage.action()).toMatchObject({ attempts: 1, history: [{ outcome: 'failed', code: 'ER0212' }] });
+    expect(stage.action()).toMatchObject({ attempts: 1, history: [{ at: stage.now(), outcome: 'failed', code: 'ER0212' }] });
   });
 });
 
@@ -236,6 +236,7 @@ describe('a try that failed', () => {
     await stage.refuse();
     stage.beat({ after: 100 });
     expect(stage.value()).toBe(end);
+    if (onExpire !== 'run') expect(stage.action().history.at(-1)).toMatchObject({ at: stage.now(), outcome: 'expired' });
   });
 });
 
@@ -276,6 +277,7 @@ describe('a failed action', () => {
     stage.decide('discard');
     expect(stage.value()).toBe('cancelled');
     expect(stage.outcomes()).toEqual(['failed', 'cancelled']);
+    expect(stage.action().history.at(-1)?.at).toBe(stage.now());
   });
 });
 
@@ -297,7 +299,7 @@ describe('a decision', () => {
     expect(stage.value()).toBe(status);
     stage.decide('cancel');
     expect(stage.value()).toBe('cancelled');
-    expect(stage.outcomes().at(-1)).toBe('cancelled');
+    expect(stage.action().history.at(-1)).toMatchObject({ at: stage.now(), outcome: 'cancelled' });
   });
 
   test('to cancel aborts the dispatch', async () => {

@@ -307,6 +307,7 @@ describe('who asks while it is busy', () => {
     stage.cancel('A');
     expect(stage.heard).toEqual(['cancelled A ER0217']);
     expect(stage.operation()).toBe('open.available.idle');
+    expect(stage.context().operation).toBeNull();
     expect(stage.perform.latest().signal.aborted).toBe(true);
   });
 

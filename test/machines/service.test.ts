@@ -154,14 +154,21 @@ describe('a start', () => {
     expect(stage.operation()).toBe('busy.installing.calling');
   });
 
-  test('each rung has its own tries', async () => {
-    const stage = starting();
+  test.each([
+    ['installing', 'uninstalled', 'stopped'],
+    ['bringing-up', 'stopped', 'up'],
+    ['syncing', 'up', 'replicating'],
+  ] as const)('forgets the failures of %s for the rung above, which has its own tries and time', async (step, below, reached) => {
+    const stage = stageService();
+    stage.beat(below);
+    stage.ask(START);
     await stage.refuse();
-    stage.beat('stopped', { after: 5000 });
+    stage.beat(below, { after: 5000 });
+    expect(stage.operation()).toBe(`busy.${step}.calling`);
     await stage.accept();
-    stage.beat('up');
-    expect(stage.context().operation).toMatchObject({ failures: 0, failure: null });
-    expect(stage.perform.latest().input).toMatchObject({ step: 'replicating', attempt: 1 });
+    stage.beat(reached, { after: 15_000 });
+    expect(stage.context().operation).toMatchObject({ failures: 0, failure: null, dueAt: stage.now() + LIMITS.callMs });
+    expect(stage.perform.latest().input.attempt).toBe(1);
   });
 
   test('gives every rung the whole time of a call, and takes no reading from before that call', async () => {
@@ -363,6 +370,7 @@ describe('a verb of one call', () => {
       expect(stage.heard).toEqual([]);
       stage.beat(goal);
       expect(stage.heard).toEqual(['succeeded A 000000']);
+      expect(stage.context().operation).toBeNull();
     },
   );
 
