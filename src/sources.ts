@@ -1,11 +1,11 @@
 import { createActor, fromPromise, type InspectionEvent, waitFor } from 'xstate';
 import { heartbeatMachine, type ObserveInput } from '../machines/index.ts';
 import type { Driver } from './contracts.ts';
+import { withinDeadline } from './deadline.ts';
 import type { Heartbeat, Reading } from './domain/heartbeat.ts';
 import type { Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
 import type { ServiceFacts } from './domain/service.ts';
-import { FleetError } from './errors.ts';
 
 /** One of our own drivers with its beat. */
 export interface Source {
@@ -32,12 +32,8 @@ export function createSource(
 
   const observe = fromPromise<Heartbeat, ObserveInput>(async ({ input, signal }) => {
     const want = { now: input.now, maxAgeMs: fleet.maxAgeMs(driver) };
-    const reading = await within(
-      fleet.observeMs,
-      `${driver.name} was not read`,
-      signal,
-      (stop): Promise<Reading<InstanceFacts> | Reading<ServiceFacts>> => driver.observe(want, stop),
-    );
+    const read = (bounded: AbortSignal): Promise<Reading<InstanceFacts> | Reading<ServiceFacts>> => driver.observe(want, bounded);
+    const reading = await withinDeadline(fleet.observeMs, `reading ${driver.name}`, signal, read);
     const beat = { source: driver.name, epoch: fleet.epoch, seq: ++seq };
     return level === 'instances'
       ? { ...beat, instances: reading as Reading<InstanceFacts> }
@@ -51,35 +47,21 @@ export function createSource(
   });
   actor.subscribe({ error: (error) => fleet.onBlind(driver.name, { code: 'ER0214', message: String(error) }) });
   actor.start();
+  /** A fleet that stops does not wait for what its drivers are reading. */
+  const isStopped = () => actor.getSnapshot().status === 'stopped';
 
   return {
     name: driver.name,
     async beat(now) {
+      if (isStopped()) return;
       actor.send({ type: 'beat', now });
-      const { context, value } = await waitFor(actor, (snapshot) => snapshot.hasTag('at-rest'));
-      if (value === 'blind') fleet.onBlind(driver.name, context.failure ?? { code: 'ER0235', message: 'no reading' });
+      const { context, value } = await waitFor(actor, (snapshot) => snapshot.hasTag('at-rest')).catch((error: unknown) => {
+        if (isStopped()) return actor.getSnapshot();
+        throw error;
+      });
+      if (value === 'blind' && !isStopped())
+        fleet.onBlind(driver.name, context.failure ?? { code: 'ER0235', message: 'no reading' });
     },
     stop: () => actor.stop(),
   };
-}
-
-/** Runs `work` for at most `ms`, even where it ignores its signal. */
-async function within<T>(ms: number, what: string, signal: AbortSignal, work: (stop: AbortSignal) => Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  const abort = () => stop.abort(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = new FleetError('ER0212', `${what} within ${ms} ms`, { retryable: true });
-      stop.abort(error);
-      reject(error);
-    }, ms);
-  });
-  try {
-    return await Promise.race([work(stop.signal), late]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', abort);
-  }
 }

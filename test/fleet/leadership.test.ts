@@ -129,3 +129,16 @@ test('an embedded fleet without drivers leads on what is pushed to it', async ()
   expect(changes.map((change) => [change.kind, change.to.state])).toEqual([['appeared', 'stopped']]);
   expect(fleet.role).toBe('leader');
 });
+
+test('a fleet may be stopped in the middle of a beat, which then ends without a fault', async () => {
+  const { rival, simulated } = fleetStage();
+  const never = { ...simulated.instances, observe: () => new Promise<never>(() => {}) };
+  const fleet = rival({ drivers: { instances: [never] } });
+  const faults: unknown[] = [];
+  fleet.on('fault', (fault) => faults.push(fault));
+  const beat = fleet.beat();
+  await turns();
+  await fleet.stop();
+  expect(await beat).toEqual([]);
+  expect(faults).toEqual([]);
+});
