@@ -10,7 +10,7 @@ export interface Printer {
   end(): void;
 }
 
-const write = (line: string) => void process.stdout.write(`${line}\n`);
+type Write = (line: string) => void;
 
 /** What was measured, and on what. */
 function bench() {
@@ -25,13 +25,14 @@ function bench() {
 
 const versionOf = (path: string): string => JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')).version;
 
-export function jsonPrinter(): Printer {
+/** @returns a printer of one JSON object a line: first the machine and the versions, then each figure as it comes */
+export function jsonPrinter(write: Write): Printer {
   write(JSON.stringify(bench()));
   return { figure: (figure) => write(JSON.stringify(figure)), end: () => {} };
 }
 
 /** @returns a printer that waits until all is measured, and then prints one table */
-export function tablePrinter(): Printer {
+export function tablePrinter(write: Write): Printer {
   const { machine, node, fleetbeat, xstate } = bench();
   write(`${machine}; node ${node}, fleetbeat ${fleetbeat} (dist), xstate ${xstate}`);
   const table = new Table({

@@ -3,7 +3,7 @@ import type { Action, Heartbeat, Instant } from 'fleetbeat';
 import { CLOUD, createCloud, idOf, ipOf, preparedDriver, runningText, stoppedText } from './cloud.ts';
 import { type Figure, figure } from './figure.ts';
 import type { Library } from './library.ts';
-import { percentile } from './measure.ts';
+import { collect, percentile } from './measure.ts';
 import { createScene } from './scene.ts';
 import type { Selection } from './selection.ts';
 
@@ -46,6 +46,7 @@ async function reactions(library: Library, size: number, trials: number): Promis
 
   const push = (text: string, at: number): Promise<unknown> => fleet.observe(heartbeatOf(text, at), 'driver');
   const took: number[] = [];
+  collect();
   for (let trial = 0; trial < trials; trial++) {
     const i = (trial * STRIDE) % size;
     const armed = await armBootstrap(library, fleet, i);

@@ -16,7 +16,8 @@ if (unknown.length > 0) {
 
 const library = await loadBuilt();
 const selection = select(ids);
-const printer = args.includes('--json') ? jsonPrinter() : tablePrinter();
+const print = args.includes('--json') ? jsonPrinter : tablePrinter;
+const printer = print((line) => void process.stdout.write(`${line}\n`));
 for (const measure of [beats, heap, reaction, startUp]) {
   for await (const figure of measure(library, selection)) {
     if (!selection.wants(figure.id)) continue;

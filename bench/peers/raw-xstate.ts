@@ -27,7 +27,10 @@ interface Heartbeat {
 
 const TOLERANCE = 2;
 
-/** The states of the library's instance chart, driven by facts alone. Unchanged facts take the first branch, which does nothing. */
+/**
+ * The states of the library's instance chart, driven by facts alone. Unchanged facts take the first branch: the state is not left,
+ * but the facts are recorded, since how fresh it is must be known, and a chart has nowhere else to keep that.
+ */
 const instance = setup({
   types: { context: {} as Context, events: {} as Heartbeat, input: {} as { readonly id: string } },
   guards: {
@@ -50,7 +53,7 @@ const instance = setup({
   initial: 'unknown',
   on: {
     heartbeat: [
-      { guard: 'isUnchanged' },
+      { guard: 'isUnchanged', actions: 'record' },
       { guard: 'isDoubted', actions: 'record' },
       { guard: { type: 'reports', params: 'managed' }, target: '.running.managed', actions: 'record' },
       { guard: { type: 'reports', params: 'bootstrapped' }, target: '.running.bootstrapped', actions: 'record' },

@@ -1,0 +1,127 @@
+import * as fleetbeat from 'fleetbeat';
+import { memory } from 'fleetbeat/adapters/memory';
+import { describe, expect, test } from 'vitest';
+import { beats } from '../../bench/beat.ts';
+import { createCloud, preparedDriver } from '../../bench/cloud.ts';
+import { type Figure, figure } from '../../bench/figure.ts';
+import { heap } from '../../bench/heap.ts';
+import { interleaved, percentile } from '../../bench/measure.ts';
+import { createHandLoop } from '../../bench/peers/hand-loop.ts';
+import { createKeyedDiff } from '../../bench/peers/keyed-diff.ts';
+import { jsonPrinter, tablePrinter } from '../../bench/print.ts';
+import { reaction } from '../../bench/reaction.ts';
+import { createScene } from '../../bench/scene.ts';
+import { select } from '../../bench/selection.ts';
+
+const library = { ...fleetbeat, memory };
+const EVERYTHING = select([]);
+
+async function all(figures: AsyncIterable<Figure>): Promise<readonly Figure[]> {
+  const found: Figure[] = [];
+  for await (const one of figures) found.push(one);
+  return found;
+}
+
+describe('what is measured', () => {
+  test('a beat stands beside each peer, at each share of change', async () => {
+    const figures = await all(beats(library, EVERYTHING, [{ name: '20', size: 20, rounds: { warmUp: 0, timed: 1 } }]));
+    const peers = ['hand-loop', 'raw-xstate', 'keyed-diff'];
+    expect(figures.map(({ id }) => id)).toEqual([0, 1, 100].flatMap((share) => peers.map((peer) => `P1.20.${share}.${peer}`)));
+    for (const { ours, peer, ratio } of figures)
+      expect([typeof ours, typeof peer, typeof ratio]).toEqual(Array(3).fill('number'));
+  });
+
+  test('the heap of an entity stands beside an actor alone', async () => {
+    const [measured] = await all(heap(library, EVERYTHING, { size: 50, rounds: 1 }));
+    expect(measured).toMatchObject({ id: 'P2', unit: 'bytes', goal: 'ours <= 1024' });
+  });
+
+  test('an observation that is pushed reaches the driver as an action, trial after trial', async () => {
+    const [measured] = await all(reaction(library, EVERYTHING, { size: 40, warmUp: 1, trials: 3 }));
+    expect(measured).toMatchObject({ id: 'P6', unit: 'ms', goal: 'ours <= 5', ratio: null });
+    expect(measured?.ours).toBeGreaterThan(0);
+  });
+
+  test('nothing runs that was not asked for', async () => {
+    const nothing = select(['P7']);
+    expect(await all(beats(library, nothing))).toEqual([]);
+    expect(await all(heap(library, nothing))).toEqual([]);
+    expect(await all(reaction(library, nothing))).toEqual([]);
+  });
+});
+
+test('the fleet and its peers see the same changes in the same readings', async () => {
+  const cloud = createCloud(200);
+  const driver = preparedDriver();
+  const scene = createScene(library, driver);
+  const handLoop = createHandLoop();
+  const keyedDiff = createKeyedDiff();
+  for (const [round, percent] of [0, 1, 100, 0, 1].entries()) {
+    cloud.change(percent, round);
+    const at = scene.passes();
+    driver.hand(cloud.reading(at));
+    const seen = (await scene.fleet.beat()).map(({ to }) => to.name);
+    expect(handLoop.take(cloud.reading(at)).map(({ to }) => to.id)).toEqual(seen);
+    expect(keyedDiff(cloud.reading(at)).map(({ to }) => to.id)).toEqual(seen);
+  }
+  await scene.fleet.stop();
+});
+
+describe('how it is judged', () => {
+  test('a ratio or a figure of its own holds up to its goal', () => {
+    const measured = { id: 'P0', name: 'any', unit: 'ms' } as const;
+    expect(figure({ ...measured, ours: 6, peer: 2, goal: { ratio: 3 } })).toMatchObject({
+      ratio: 3,
+      goal: 'ratio <= 3',
+      holds: true,
+    });
+    expect(figure({ ...measured, ours: 7, peer: 2, goal: { ratio: 3 } }).holds).toBe(false);
+    expect(figure({ ...measured, ours: 6, goal: { ours: 5 } })).toMatchObject({ goal: 'ours <= 5', holds: false });
+    expect(figure({ ...measured, ours: 6, peer: 2 })).toMatchObject({ goal: null, holds: null });
+    expect(figure({ ...measured, ours: null, peer: 2, goal: { ratio: 3 } }).holds).toBeNull();
+  });
+
+  test('sides take turns, and what is not timed is not counted', async () => {
+    const log: string[] = [];
+    const side = (name: string) => ({ prepare: () => () => log.push(name), settle: async () => void log.push(`${name} rests`) });
+    await interleaved({ ours: side('ours'), peer: side('peer') }, { warmUp: 1, timed: 1 }, (round) => log.push(String(round)));
+    const turn = ['ours', 'ours rests', 'peer', 'peer rests'];
+    expect(log).toEqual(['-1', ...turn, '0', ...turn]);
+  });
+
+  test('a percentile is a sample that was taken', () => {
+    const samples = Array.from({ length: 200 }, (_, i) => 200 - i);
+    expect([50, 99, 100].map((share) => percentile(samples, share))).toEqual([100, 198, 200]);
+  });
+
+  test('an id stands for all that begin with it', () => {
+    const { covers, wants } = select(['P1.100k', 'P6']);
+    expect(['P1.100k.1.hand-loop', 'P6'].map(wants)).toEqual([true, true]);
+    expect(['P1.1k.1.hand-loop', 'P1.100k5', 'P2'].map(wants)).toEqual([false, false, false]);
+    expect(['P1', 'P1.100k', 'P1.10k'].map(covers)).toEqual([true, true, false]);
+  });
+});
+
+describe('how it is printed', () => {
+  const one = figure({ id: 'P0', name: 'any', ours: 1, peer: 2, unit: 'ms', goal: { ratio: 3 } });
+
+  test('as JSON, the machine and the versions come first, then one figure a line', () => {
+    const lines: string[] = [];
+    const printer = jsonPrinter((line) => lines.push(line));
+    printer.figure(one);
+    printer.end();
+    const [bench, printed] = lines.map((line) => JSON.parse(line));
+    expect(Object.keys(bench)).toEqual(['machine', 'node', 'fleetbeat', 'xstate']);
+    expect(Object.keys(printed)).toEqual(['id', 'name', 'ours', 'peer', 'unit', 'ratio', 'goal', 'holds']);
+    expect(lines).toHaveLength(2);
+  });
+
+  test('as a table, below a line with the machine and the versions', () => {
+    const lines: string[] = [];
+    const printer = tablePrinter((line) => lines.push(line));
+    printer.figure(one);
+    printer.end();
+    expect(lines[0]).toContain(process.version);
+    expect(lines[1]).toMatch(/P0.*any.*1.*2.*ms.*0\.5.*ratio <= 3.*yes/);
+  });
+});
