@@ -278,6 +278,7 @@ describe('needs', () => {
     stage.beat('up', { unmet: master, after: 1 });
     expect(stage.operation()).toBe('available.failed');
     expect(stage.emitted[0]).toMatchObject({ type: 'failed', code: 'ER0218', retryable: true });
+    expect(stage.context().operation?.tokens).toEqual([]);
   });
 
   test('are waited for no longer where nobody can say anything at all', () => {
@@ -314,6 +315,7 @@ describe('a host that is lost', () => {
     expect(stage.operation()).toBe('available.failed');
     expect(stage.heard).toEqual(['failed A ER0216']);
     expect(stage.emitted[0]?.retryable).toBe(true);
+    expect(stage.context().operation?.tokens).toEqual([]);
     expect(stage.perform.latest().signal.aborted).toBe(true);
   });
 
