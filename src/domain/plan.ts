@@ -105,6 +105,12 @@ function planService(what: ServiceDo, lane: EntityKey, known: Known): Outcome {
       'ER0204',
       `mode ${service.mode} of ${service.name} is unknown; known are ${[...known.kinds.keys()].join(', ')}`,
     );
+  if (what.verb === 'sync' && !kind.rungs.includes('replicating'))
+    return reject(
+      lane,
+      'ER0206',
+      `sync of ${service.name}: a ${service.mode} has no rung replicating, only ${kind.rungs.join(', ')}`,
+    );
   const view = known.inventory.get(serviceKey(service.name));
   const host = hostOf({ ip: service.ip }, known);
   if (host === 'conflict') return reject(lane, 'ER0208', `two instances report ${service.ip}`);
