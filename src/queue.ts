@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Store } from './contracts.ts';
+import { digestOf } from './digest.ts';
 import { type Action, isEnded, isLive, type Step } from './domain/action.ts';
 import { doText } from './domain/command.ts';
 import { type ActionId, asActionId, asToken, type EntityKey, type Instant, type Token } from './domain/identity.ts';
@@ -308,10 +308,5 @@ const armingOf = ({ token }: Action): number => Number(token.slice(token.lastInd
 /** What is armed twice has one id; the trigger does not count. */
 function idOf(step: Step, settings: ArmSettings): ActionId {
   const key = settings.key ?? (settings.before ? settings.before.id : '');
-  return asActionId(
-    createHash('sha256')
-      .update(`${step.lane}\n${doText(step.do)}\n${key}`)
-      .digest('hex')
-      .slice(0, 24),
-  );
+  return asActionId(digestOf(`${step.lane}\n${doText(step.do)}\n${key}`));
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { posix } from 'node:path';
 import type { Permit, Shell, ShellResult } from '../contracts.ts';
 import { excerpt } from '../domain/excerpt.ts';
@@ -57,7 +56,7 @@ function fenced(shell: Shell, fence: number, { fleet, folder }: Place): Shell {
     run,
     /** Brought beside its place first, so that only the last step, which takes no time, has to be fenced. */
     async put(ip, path, bytes, mode, signal) {
-      const beside = posix.join(posix.dirname(path), `.fleetbeat-${randomUUID()}`);
+      const beside = posix.join(posix.dirname(path), `.fleetbeat-${crypto.randomUUID()}`);
       await shell.put(ip, beside, bytes, mode, signal);
       try {
         const { exit, stderr } = await run(ip, ['sh', '-c', PLACE, 'sh', beside, path], { deadlineMs: PLACE_MS }, signal);

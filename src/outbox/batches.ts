@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { Batch } from '../contracts.ts';
+import { digestOf } from '../digest.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import type { EntityKey, Instant } from '../domain/identity.ts';
 import type { Change, View } from '../domain/view.ts';
@@ -94,10 +94,7 @@ function parsed(text: string): unknown {
 }
 
 export const batchOf = (changes: readonly Change[]): Batch => ({
-  id: createHash('sha256')
-    .update(changes.map(({ id }) => id).join('\n'))
-    .digest('hex')
-    .slice(0, 24),
+  id: digestOf(changes.map(({ id }) => id).join('\n')),
   changes,
 });
 
