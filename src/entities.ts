@@ -10,7 +10,7 @@ import {
   serviceMachine,
 } from '../machines/index.ts';
 import { type Charts, createCharts } from './charts.ts';
-import { FULL_LADDER } from './domain/derive.ts';
+import { ABSENT_INSTANCE, FULL_LADDER } from './domain/derive.ts';
 import { type EntityKey, type Instant, levelOf, nameOf, wantedKey } from './domain/identity.ts';
 import type { Inventory } from './domain/inventory.ts';
 import type { ServiceRung } from './domain/service.ts';
@@ -20,6 +20,8 @@ import type { Change, View } from './domain/view.ts';
 export interface Entities extends Charts<EntityKey> {
   /** Brings changes to the charts that they concern. */
   tell(changes: readonly Change[], now: Instant): void;
+  /** Tells the charts what is believed from an earlier life, which is not fresh. */
+  recall(now: Instant): void;
   /** Lets time pass for charts that are busy, whether anything changed or not. */
   tick(now: Instant): void;
 }
@@ -73,6 +75,13 @@ export function createEntities(fleet: {
     if (wanted !== view.key && instances.has(wanted)) instances.alias(view.key, wanted);
   }
 
+  /** An instance that is being launched and that nobody has seen yet: its chart must hear the time all the same. */
+  function unlaunched(key: EntityKey, now: Instant): { readonly fresh: boolean; readonly view: View } {
+    const readAt = inventory.readAt('instances');
+    const at = readAt ?? now;
+    return { fresh: readAt !== null, view: absentAt(key, at) };
+  }
+
   /** An instance that was believed gone and is listed again starts with a chart that is not closed. */
   function reopen(view: View): void {
     const value = instances.peek(view.key)?.value as { readonly operation?: unknown } | undefined;
@@ -93,11 +102,16 @@ export function createEntities(fleet: {
         chartsOf(key).deliver(key, { type: 'heartbeat', now, fresh: kind !== 'silent', view } as { type: string });
       }
     },
+    recall(now) {
+      for (const view of inventory.views())
+        if (view.source !== null)
+          chartsOf(view.key).deliver(view.key, { type: 'heartbeat', now, fresh: false, view } as { type: string });
+    },
     tick(now) {
       for (const key of [...instances.busy(), ...services.busy()]) {
         const view = inventory.get(key);
-        if (view)
-          chartsOf(key).deliver(key, { type: 'heartbeat', now, fresh: !inventory.isBlind(view), view } as { type: string });
+        const event = view ? { fresh: !inventory.isBlind(view), view } : unlaunched(key, now);
+        chartsOf(key).deliver(key, { type: 'heartbeat', now, ...event } as { type: string });
       }
     },
     has: (key) => chartsOf(key).has(key),
@@ -119,3 +133,22 @@ export function createEntities(fleet: {
     },
   };
 }
+
+const absentAt = (key: EntityKey, at: Instant): View => ({
+  key,
+  level: 'instances',
+  name: nameOf(key),
+  ip: null,
+  code: ABSENT_INSTANCE.code,
+  state: ABSENT_INSTANCE.state,
+  holds: ABSENT_INSTANCE.holds,
+  heldSince: new Map(),
+  source: null,
+  mark: null,
+  unmet: [],
+  hostLost: false,
+  gone: false,
+  since: at,
+  readAt: at,
+  seenSince: at,
+});

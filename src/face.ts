@@ -1,5 +1,5 @@
 import type { AnyActorRef, InspectionEvent } from 'xstate';
-import type { AnyServiceKind, Driver, ServiceDriver, ServiceInput, Store } from './contracts.ts';
+import type { AnyServiceKind, Doctor, Driver, ServiceDriver, ServiceInput, Store } from './contracts.ts';
 import type { Action, Step } from './domain/action.ts';
 import type { Code } from './domain/codes.ts';
 import type { Command, Do } from './domain/command.ts';
@@ -9,6 +9,7 @@ import type { InstanceFacts } from './domain/instance.ts';
 import type { Plan } from './domain/plan.ts';
 import type { Policy } from './domain/policy.ts';
 import type { Change, View } from './domain/view.ts';
+import type { Parked } from './outbox.ts';
 
 /** What a fleet is made of. */
 export interface FleetOptions {
@@ -20,6 +21,8 @@ export interface FleetOptions {
   readonly kinds?: readonly AnyServiceKind[];
   readonly services?: readonly ServiceInput[];
   readonly store: Store;
+  /** Told of every change: in order per entity, at least once, over restarts; what they answer is done. */
+  readonly doctors?: readonly Doctor[];
   /** Any of the numbers of {@link Policy}; the rest are the defaults. */
   readonly policy?: Partial<Policy>;
   /** Asked before every effect: maintenance, blast radius, hours. A text is the reason of a veto, which waits. */
@@ -67,6 +70,8 @@ export interface FleetEvents {
   readonly storeLost: { readonly error: unknown };
   /** A chart failed and was replaced. */
   readonly fault: { readonly key: string; readonly error: unknown };
+  /** A batch of changes was parked: its doctor did not take it. */
+  readonly parked: Parked;
   /** Something that was refused or failed for one subject alone. */
   readonly problem: Problem;
 }
@@ -112,6 +117,12 @@ export interface Fleet extends AsyncDisposable {
   actor(level: Level, nameOrIp: string): AnyActorRef;
   release(actor: AnyActorRef): void;
   actions(): readonly Action[];
+  /** The batches that a doctor did not take; what comes of their entities later waits behind them. */
+  parked(): Promise<readonly Parked[]>;
+  /** Lets a parked batch be tried again. @throws ER0205 where none has this id */
+  redeliver(id: string): Promise<void>;
+  /** Gives a parked batch up for good. @throws ER0205 where none has this id */
+  dismiss(id: string): Promise<void>;
   /** The last heartbeat in the store, whoever stored it. */
   heartbeat(): Promise<GlobalHeartbeat | null>;
   on<K extends keyof FleetEvents>(type: K, listener: (event: FleetEvents[K]) => void): { unsubscribe(): void };

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { Limits } from '../machines/index.ts';
 import { createActions } from './actions.ts';
 import { createBoard } from './board.ts';
 import { createClaims } from './claims.ts';
 import { createClock } from './clock.ts';
+import type { Answer } from './contracts.ts';
 import { createDecisions } from './decisions.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Action, Step } from './domain/action.ts';
@@ -22,6 +22,7 @@ import { createEvents } from './events.ts';
 import type { ArmOptions, Fleet, FleetEvents, FleetOptions, Reply } from './face.ts';
 import { createGate } from './gate.ts';
 import { createLease } from './lease.ts';
+import { createOutbox } from './outbox.ts';
 import { createPerform } from './perform.ts';
 import { createPulse } from './pulse.ts';
 import { createQueue } from './queue.ts';
@@ -49,7 +50,7 @@ export function createFleet(options: FleetOptions): Fleet {
   const policy: Policy = { ...DEFAULT_POLICY, ...options.policy };
   const now = createClock(options.now);
   const yieldTurn = options.yieldTurn ?? nextTurn;
-  const owner = options.owner ?? randomUUID();
+  const owner = options.owner ?? crypto.randomUUID();
   const { store, inspect } = options;
   const { instances: instanceDrivers = [], services: serviceDrivers = [] } = options.drivers ?? {};
   const cloud = instanceDrivers[0]?.name ?? null;
@@ -145,6 +146,18 @@ export function createFleet(options: FleetOptions): Fleet {
     yieldTurn,
     onError: onStoreError,
   });
+  const outbox = createOutbox({
+    store,
+    doctors: options.doctors ?? [],
+    policy,
+    now,
+    isLeader: lease.held,
+    yieldTurn,
+    onAnswer: (answer, { key }) => obey(answer, key),
+    onParked: (parked) => events.emit('parked', parked),
+    onProblem,
+    onStoreError,
+  });
   const pulse = createPulse({
     owner,
     policy,
@@ -161,6 +174,7 @@ export function createFleet(options: FleetOptions): Fleet {
     entities,
     actions,
     board,
+    outbox,
     events,
   });
   const decisions = createDecisions({ queue, actions, lease, events, now });
@@ -180,6 +194,14 @@ export function createFleet(options: FleetOptions): Fleet {
     const armed = await queue.arm(steps, now(), settings);
     actions.evaluate(now());
     return armed;
+  }
+
+  /** Does what a doctor answered. The key makes of the same answer, should it come again, the same actions. */
+  async function obey(answer: Answer, key: string): Promise<void> {
+    for (const wish of answer) {
+      if ('when' in wish) await arm([wish], { key });
+      else await dispatch({ ...wish, key });
+    }
   }
 
   async function dispatch(command: Command): Promise<Reply> {
@@ -204,7 +226,7 @@ export function createFleet(options: FleetOptions): Fleet {
     entities.stop();
     actions.yield();
     try {
-      await queue.idle();
+      await Promise.all([queue.idle(), outbox.stop()]);
       await board.flush();
       await lease.release();
     } catch (error) {
@@ -232,6 +254,9 @@ export function createFleet(options: FleetOptions): Fleet {
     release: (actor) => entities.release(asEntityKey(actor.id)),
     actions: queue.all,
     stuck: actions.stuck,
+    parked: () => running(outbox.parked),
+    redeliver: (id) => running(() => outbox.redeliver(id)),
+    dismiss: (id) => running(() => outbox.dismiss(id)),
     heartbeat: board.read,
     on: events.on,
     start(everyMs) {

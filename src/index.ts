@@ -1,6 +1,10 @@
 export type {
+  Answer,
   AnyServiceKind,
+  Batch,
   Call,
+  Doctor,
+  DoctorWire,
   Driver,
   Neighbours,
   Permit,
@@ -64,3 +68,4 @@ export { probed } from './drivers/probed.ts';
 export { FleetError, isFleetError } from './errors.ts';
 export type { ArmOptions, Fleet, FleetEvents, FleetOptions, GlobalHeartbeat, Reply } from './face.ts';
 export { createFleet } from './fleet.ts';
+export type { Parked } from './outbox.ts';

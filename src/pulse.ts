@@ -15,6 +15,7 @@ import type { Events } from './events.ts';
 import type { FleetEvents, FleetOptions } from './face.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
+import type { Outbox } from './outbox.ts';
 import type { ActionQueue } from './queue.ts';
 import type { AnyDriver } from './routing.ts';
 import { createSource, type Source } from './sources.ts';
@@ -48,6 +49,7 @@ export function createPulse(fleet: {
   readonly entities: Entities;
   readonly actions: Actions;
   readonly board: Board;
+  readonly outbox: Outbox;
   readonly events: Events<FleetEvents>;
 }): Pulse {
   const { policy, now, inventory, lease, queue, entities, actions, events } = fleet;
@@ -62,6 +64,7 @@ export function createPulse(fleet: {
   const beat = createCoalesced(beatOnce);
   let seq = 0;
   let isLeading = false;
+  let isRecalled = false;
   let everyMs = 0;
   let timer: NodeJS.Timeout | undefined;
   let stopped = false;
@@ -101,6 +104,7 @@ export function createPulse(fleet: {
     try {
       const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * everyMs));
       await queue.refresh(now(), !leads);
+      if (!isRecalled) await recall();
       if (leads && !isLeading) actions.lead(now());
       if (!leads && isLeading) actions.yield();
       isLeading = leads;
@@ -108,6 +112,16 @@ export function createPulse(fleet: {
     } catch (error) {
       events.emit('storeLost', { error });
     }
+  }
+
+  /** What was last believed is compared with what is read first, so that what happened while nobody looked is told. */
+  async function recall(): Promise<void> {
+    const last = await fleet.board.read();
+    isRecalled = true;
+    if (!last) return;
+    const drivers = new Set([...fleet.instanceDrivers, ...fleet.serviceDrivers].map(({ name }) => name));
+    inventory.recall(last.views, now(), (source) => drivers.has(source));
+    entities.recall(now());
   }
 
   /** Takes in one heartbeat, after those that came before it. */
@@ -139,6 +153,18 @@ export function createPulse(fleet: {
     actions.evaluate(now());
     entities.settle();
     fleet.gate.reconsider();
+    await tellDoctors(changes);
+  }
+
+  /** Only the leader tells: what the others see, it sees too. */
+  async function tellDoctors(changes: readonly Change[]): Promise<void> {
+    if (!lease.held()) return;
+    try {
+      await fleet.outbox.post(changes);
+      fleet.outbox.pump();
+    } catch (error) {
+      events.emit('storeLost', { error });
+    }
   }
 
   const isWatched = (key: EntityKey): boolean => queue.lane(key).length > 0;

@@ -4,7 +4,7 @@ import type { Reading } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, instanceKey, wantedKey } from './identity.ts';
 import type { InstanceFacts, InstanceState } from './instance.ts';
 import type { Policy } from './policy.ts';
-import { adopt, type Belief, believe, type InstanceRow, isSameInstance, NEVER, unseen, viewOf } from './row.ts';
+import { adopt, type Belief, believe, type InstanceRow, isSameInstance, NEVER, recalled, unseen, viewOf } from './row.ts';
 import { type Source, speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
@@ -14,6 +14,8 @@ export interface InstanceRows {
   readonly size: number;
   /** Takes a reading in; yields after each turn's worth of entities. */
   take(reading: Reading<InstanceFacts>, sweep: Sweep): Generator<void, void>;
+  /** Puts an instance that nobody has seen since the start where it was. */
+  recall(view: View, source: Source): void;
   /** Nobody sees the entities of a source any more. */
   lose(sweep: Sweep, reason: string): void;
   get(key: EntityKey): View | undefined;
@@ -224,6 +226,16 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
       return size;
     },
     take,
+    recall(view, source) {
+      const [cloud = '', ...id] = view.key.slice('instances/'.length).split('/');
+      const row = rowOf({ cloud, id: id.join('/'), ip: view.ip, readAt: view.readAt });
+      if (row.source !== null) return;
+      adopt(row, source);
+      row.readAt = view.readAt;
+      row.wasUp = view.holds.has('running');
+      keep(row, recalled(view));
+      if (!view.gone && view.state !== 'terminated') book.book(row, view.ip);
+    },
     lose(sweep, reason) {
       const lost = { ...UNKNOWN_INSTANCE, reason };
       for (const row of rows()) {

@@ -26,6 +26,11 @@ export interface Inventory extends Sight {
   apply(beat: Heartbeat, now: Instant): readonly Change[];
   /** The same, a turn's worth of entities at a time; `own` says that one of our own drivers read it. */
   applying(beat: Heartbeat, now: Instant, own?: { readonly everyMs: number }): Generator<void, readonly Change[]>;
+  /**
+   * Takes in what an earlier life believed: the next readings are compared with it, so that what happened meanwhile is told.
+   * Nothing fires from it. What a source that is no driver said is only recalled for `policy.retainMs`.
+   */
+  recall(views: readonly View[], now: Instant, isDriver: (source: string) => boolean): void;
   /** The read of one of our own drivers failed: nothing of it is believed gone, nothing fires from it. */
   blind(source: string, now: Instant, everyMs: number): void;
   /** Lets time pass: a source that has been quiet too long is silent, its entities unknown. */
@@ -113,6 +118,14 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
   return {
     applying,
     apply: (beat, now) => finish(applying(beat, now)),
+    recall(views, now, isDriver) {
+      for (const view of views) {
+        if (view.source === null || (!isDriver(view.source) && now - view.readAt > policy.retainMs)) continue;
+        const source = sourceOf(view.source, now, undefined);
+        if (view.level === 'instances') instances.recall(view, source);
+        else services.recall(view, source);
+      }
+    },
     blind(name, now, everyMs) {
       sourceOf(name, now, { everyMs }).blind = true;
     },

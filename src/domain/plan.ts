@@ -78,9 +78,11 @@ export function planDo(what: Do, lane: EntityKey, known: Known): Outcome {
 type InstanceDo = Extract<Do, { level: 'instances' }>;
 type ServiceDo = Extract<Do, { level: 'services' }>;
 
+/** An instance that is terminated has lost its ip: then the lane says which one was meant. */
 function planInstance(what: InstanceDo, lane: EntityKey, known: Known): Outcome {
-  const host = hostOf(what.subject, known);
-  if (host === 'conflict') return reject(lane, 'ER0208', `two instances report ${textOf(what.subject)}`);
+  const here = hostOf(what.subject, known);
+  if (here === 'conflict') return reject(lane, 'ER0208', `two instances report ${textOf(what.subject)}`);
+  const host = here === 'none' && what.verb === 'terminate' ? (known.inventory.get(lane) ?? here) : here;
   const state = stateOf(host);
   const answer: Answer =
     what.verb === 'bootstrap' && typeof host === 'object' && host.holds.has(what.upTo ?? 'managed')

@@ -37,6 +37,10 @@ export interface Policy {
   readonly claimMs: number;
   /** How long an index entry without its item is waited for. */
   readonly graceMs: number;
+  /** Tries of one batch of changes before it is parked for its doctor. */
+  readonly deliverAttempts: number;
+  /** How long a doctor may take for one batch. */
+  readonly deliverMs: number;
   /** How often the global heartbeat is stored at most. */
   readonly storeEveryMs: number;
   /** Entities and actions beyond which quiet ones are kept as rows. */
@@ -69,6 +73,8 @@ export const DEFAULT_POLICY: Policy = {
   leaseMs: 15 * SECOND,
   claimMs: 30 * SECOND,
   graceMs: 5 * SECOND,
+  deliverAttempts: 8,
+  deliverMs: 30 * SECOND,
   storeEveryMs: 5 * SECOND,
   liveActors: 10_000,
   turnSize: 2_000,

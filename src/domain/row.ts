@@ -119,6 +119,25 @@ export const unseen = (derived: Derived, ip: Ip | null, role: Role | null): Beli
   since: NEVER,
 });
 
+/** What was believed of an entity in an earlier life: to be compared with, never to fire from. */
+export const recalled = (view: View): Belief => ({
+  derived: {
+    state: view.state,
+    code: view.code,
+    holds: view.holds,
+    suspect: false,
+    ...(view.reason === undefined ? {} : { reason: view.reason }),
+  },
+  heldSince: view.heldSince,
+  ip: view.ip,
+  source: view.source,
+  raw: view.raw ?? null,
+  role: view.role ?? null,
+  mark: view.mark,
+  gone: view.gone,
+  since: view.since,
+});
+
 /** What is believed of a row, now that its facts come to `derived`. */
 export function believe(
   row: Row,

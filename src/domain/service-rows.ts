@@ -2,9 +2,9 @@ import { deriveService, FULL_LADDER, UNKNOWN_SERVICE } from './derive.ts';
 import type { Reading } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, serviceKey } from './identity.ts';
 import type { Policy } from './policy.ts';
-import { adopt, believe, isSameService, type Ladder, NEVER, type ServiceRow, unseen, viewOf } from './row.ts';
+import { adopt, believe, isSameService, type Ladder, NEVER, recalled, type ServiceRow, unseen, viewOf } from './row.ts';
 import type { Service, ServiceFacts } from './service.ts';
-import { speaksFor } from './source.ts';
+import { type Source, speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
 
@@ -13,6 +13,8 @@ export interface ServiceRows {
   readonly size: number;
   /** Takes a reading in; yields after each turn's worth of entities. @returns how many were outside the source's authority */
   take(reading: Reading<ServiceFacts>, sweep: Sweep): Generator<void, number>;
+  /** Puts a service that nobody has seen since the start where it was. */
+  recall(view: View, source: Source): void;
   /** Nobody sees the entities of a source any more. */
   lose(sweep: Sweep, reason: string): void;
   get(name: string): View | undefined;
@@ -97,6 +99,13 @@ export function createServiceRows(options: {
       return rows.size;
     },
     take,
+    recall(view, source) {
+      const row = rows.get(view.name);
+      if (!row || row.source !== null) return;
+      adopt(row, source);
+      row.readAt = view.readAt;
+      row.belief = { ...recalled(view), ip: row.belief.ip };
+    },
     lose(sweep, reason) {
       const lost = { ...UNKNOWN_SERVICE, reason };
       for (const row of rows.values()) {

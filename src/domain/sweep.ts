@@ -40,7 +40,10 @@ export function createSweep(source: Source, now: Instant, id: string): Sweep {
 const differs = (before: View, after: View): boolean =>
   before.state !== after.state ||
   before.code !== after.code ||
-  before.holds !== after.holds ||
+  !isSameSet(before.holds, after.holds) ||
   before.role !== after.role ||
   before.mark !== after.mark ||
   before.reason !== after.reason;
+
+const isSameSet = (a: ReadonlySet<string>, b: ReadonlySet<string>): boolean =>
+  a === b || (a.size === b.size && [...a].every((word) => b.has(word)));

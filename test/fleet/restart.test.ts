@@ -1,0 +1,110 @@
+import { type Batch, type Change, type Doctor, isFleetError } from 'fleetbeat';
+import { expect, test } from 'vitest';
+import { fleetStage } from '../support/fleet-stage.ts';
+import { turns } from '../support/turns.ts';
+
+const shown = ({ kind, from, to }: Change) => [kind, to.name, from?.state ?? null, to.state];
+
+/** A doctor that remembers what it was told. */
+function scribe(name = 'scribe') {
+  const batches: Batch[] = [];
+  const doctor: Doctor = {
+    name,
+    deliver: async (batch) => {
+      batches.push(batch);
+      return undefined;
+    },
+  };
+  return { doctor, batches, told: () => batches.flatMap((batch) => batch.changes.map(shown)) };
+}
+
+test('what happened while no fleet ran is told by the first beat of the next one, and nothing else', async () => {
+  const { fleet, simulated, rival, passTime } = fleetStage();
+  await fleet.beat();
+  await fleet.stop();
+  simulated.world.power('10.0.0.102', 'off');
+  passTime(3_600_000 * 2);
+
+  const { doctor, told } = scribe();
+  const next = rival({ doctors: [doctor] });
+  const changes = await next.beat();
+  await turns(20);
+  expect(changes.map(shown)).toContainEqual(['changed', 'i-987388e6', 'managed', 'stopped']);
+  expect(changes.every((change) => change.kind === 'changed' && change.to.ip === '10.0.0.102')).toBe(true);
+  expect(told()).toEqual(changes.map(shown));
+});
+
+test('a chart of an entity that has not changed over a restart is where its view is', async () => {
+  const { fleet, rival } = fleetStage();
+  await fleet.beat();
+  await fleet.stop();
+  const next = rival();
+  expect(await next.beat()).toEqual([]);
+  expect(next.actor('instances', '10.0.0.102').getSnapshot().hasTag('managed')).toBe(true);
+  expect(next.actor('services', 'nosql1').getSnapshot().hasTag('up')).toBe(true);
+});
+
+test('an instance that was gone before the restart, or goes while no fleet runs, is told as vanished', async () => {
+  const instances = [
+    { id: 'i-a', ip: '10.1.0.1', state: 'running' },
+    { id: 'i-b', ip: '10.1.0.2', state: 'running' },
+  ] as const;
+  const { fleet, simulated, rival, passTime } = fleetStage({ world: { instances, services: [] } });
+  await fleet.beat();
+  await fleet.dispatch({ level: 'instances', action: 'terminate', group: 'i-a' });
+  await turns();
+  await fleet.stop();
+  passTime(3_600_000 * 3);
+  simulated.world.nextAt();
+  const next = rival();
+  const kinds: string[] = [];
+  for (let i = 0; i < 4; i++) for (const change of await next.beat()) if (change.to.name === 'i-a') kinds.push(change.kind);
+  expect(kinds.at(-1)).toBe('vanished');
+});
+
+test('what a doctor answers is done, once', async () => {
+  const world = {
+    services: [{ name: 'node14', ip: '10.0.0.47', mode: 'memcache', status: 'master', state: 'stopped' }],
+  } as const;
+  let answers = 0;
+  const healer: Doctor = {
+    name: 'healer',
+    deliver: async ({ changes }) => {
+      if (!changes.some(({ to }) => to.name === 'node14' && to.state === 'stopped')) return undefined;
+      answers++;
+      return [{ level: 'services', action: 'start', group: 'node14' }];
+    },
+  };
+  const { fleet, simulated, pass } = fleetStage({ world, fleet: { doctors: [healer] } });
+  await pass(20_000);
+  expect(answers).toBe(1);
+  expect(simulated.world.stateOf('node14')).toBe('up');
+  expect(simulated.log.filter((effect) => effect.outcome === 'applied').map((effect) => effect.verb)).toEqual(['start']);
+  expect(fleet.actions()).toEqual([]);
+});
+
+test('a doctor that never takes its batch has it parked, told and listed; a beat does not wait for it', async () => {
+  const broken: Doctor = {
+    name: 'broken',
+    deliver: async () => {
+      throw new Error('no');
+    },
+  };
+  const { doctor, told } = scribe('other');
+  const { fleet, pass } = fleetStage({
+    policy: { deliverAttempts: 2, backoffMs: 1000, backoffMaxMs: 1000 },
+    fleet: { doctors: [broken, doctor] },
+  });
+  const parked: string[] = [];
+  fleet.on('parked', ({ id }) => parked.push(id));
+  await pass(20_000);
+  expect(told()).toHaveLength(17);
+  expect(await fleet.parked()).toMatchObject([
+    { doctor: 'broken', attempts: 2, changes: 5 },
+    { doctor: 'broken', attempts: 2, changes: 12 },
+  ]);
+  expect(parked).toEqual((await fleet.parked()).map(({ id }) => id));
+  for (const id of parked) await fleet.dismiss(id);
+  expect(await fleet.parked()).toEqual([]);
+  await expect(fleet.redeliver('broken:nothing')).rejects.toSatisfy(isFleetError);
+});
