@@ -84,6 +84,8 @@ function planInstance(what: InstanceDo, lane: EntityKey, known: Known): Outcome 
   if (here === 'conflict') return reject(lane, 'ER0208', `two instances report ${textOf(what.subject)}`);
   const host = here === 'none' && what.verb === 'terminate' ? (known.inventory.get(lane) ?? here) : here;
   const state = stateOf(host);
+  if (what.verb === 'launch' && typeof host === 'object' && !('ip' in what.subject) && LOST.has(state))
+    return reject(lane, 'ER0206', `launch of ${host.name}: it is ${state} and does not come back; launch its ip instead`);
   const answer: Answer =
     what.verb === 'bootstrap' && typeof host === 'object' && host.holds.has(what.upTo ?? 'managed')
       ? 'holds'
@@ -248,6 +250,9 @@ function stateOf(host: View | 'none' | 'unread'): InstanceState | 'none' {
   if (host === 'none') return 'none';
   return host === 'unread' ? 'unknown' : (host.state as InstanceState);
 }
+
+/** What was launched once under an id is never launched again under it. */
+const LOST: ReadonlySet<InstanceState | 'none'> = new Set(['shutting-down', 'terminated', 'absent']);
 
 const isUncertain = (state: InstanceState | 'none'): boolean => state === 'unknown' || state === 'unreachable';
 
