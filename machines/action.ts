@@ -81,7 +81,8 @@ export const actionMachine = setup({
     defer: assign({
       action: ({ context, event }) => {
         const output = outputOf(event);
-        return output && 'action' in output ? { ...(output.action as Action), status: 'waiting' } : context.action;
+        if (!output || !('action' in output)) return context.action;
+        return { ...(output.action as Action), status: 'waiting', history: attempted(context, { outcome: 'deferred' }).history };
       },
     }),
     noteDone: assign({ action: ({ context }) => attempted(context, { outcome: 'done' }) }),

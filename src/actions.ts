@@ -17,6 +17,7 @@ import type { Problem } from './domain/heartbeat.ts';
 import { type ActionId, asActionId, asEntityKey, asToken, type EntityKey, type Instant } from './domain/identity.ts';
 import { isFirstInLane } from './domain/lanes.ts';
 import { NOW, type Verdict } from './domain/trigger.ts';
+import { isFleetError } from './errors.ts';
 import type { ActionPatch, ActionQueue } from './queue.ts';
 
 /** The charts of the actions, while this fleet leads. A fleet that does not lead has records only. */
@@ -83,12 +84,13 @@ export function createActions(fleet: {
   async function write(id: ActionId, patch: ActionPatch): Promise<void> {
     unsaved.set(id, patch);
     try {
-      const written = await queue.update(id, patch);
+      const written = await queue.update(id, patch, 'leader');
       if (unsaved.get(id) === patch) unsaved.delete(id);
       if (!isLive(written)) await fleet.claims.release(id);
       if (isEnded(written)) charts.drop(id);
     } catch (error) {
-      fleet.onStoreError(error);
+      if (isFleetError(error) && error.code === 'ER0211') unsaved.delete(id);
+      else fleet.onStoreError(error);
     }
   }
 
@@ -152,7 +154,9 @@ export function createActions(fleet: {
     take(action, now) {
       if (!leading) return;
       if (isEnded(action)) {
-        if (charts.has(action.id)) charts.deliver(action.id, { type: 'cancel', now } as { type: string });
+        // What is with its entity is called back; what only waits, or has failed, is over.
+        if (charts.busy().includes(action.id)) charts.deliver(action.id, { type: 'cancel', now } as { type: string });
+        else charts.drop(action.id);
       } else if (!unsaved.has(action.id) && (charts.has(action.id) || action.status !== 'waiting')) place(action, now);
     },
     decide(id, decision, now) {

@@ -17,7 +17,7 @@ export interface Gate {
    */
   pass(effect: { readonly key: EntityKey; readonly do: Do; readonly token: Token }, signal: AbortSignal): Promise<Permit>;
   /** Takes back that a call was begun: the driver has said that it was not accepted. */
-  unbegin(token: Token): Promise<void>;
+  unbegin(permit: Permit): Promise<void>;
   /** Lets those that wait look again; called after each beat. */
   reconsider(): void;
 }
@@ -59,7 +59,7 @@ export function createGate(fleet: {
       throw new FleetError('ER0210', `${token} is of no action in the store; commands go through dispatch, steps through arm`);
     if (action.begun && action.status === 'dispatching') return action.begun;
     const begun = action.begun ?? { at: fleet.now(), mark: fleet.view(key)?.mark ?? null };
-    const written = await queue.update(action.id, { status: 'dispatching', begun });
+    const written = await queue.update(action.id, { status: 'dispatching', begun }, 'leader');
     if (written.token !== token || written.status !== 'dispatching')
       throw new FleetError('ER0217', `action ${action.id} was ${written.status} meanwhile`);
     return begun;
@@ -82,9 +82,9 @@ export function createGate(fleet: {
         if (valid()) return { token, fence, valid };
       }
     },
-    async unbegin(token) {
+    async unbegin({ token, valid }) {
       const action = queue.byToken(token);
-      if (action?.begun) await queue.update(action.id, { begun: null });
+      if (action?.begun && valid()) await queue.update(action.id, { begun: null }, 'leader');
     },
     reconsider() {
       for (const wake of [...waiting]) wake();

@@ -63,6 +63,7 @@ export {
 } from './domain/service.ts';
 export { NOW, type Trigger, triggerText } from './domain/trigger.ts';
 export type { Change, View } from './domain/view.ts';
+export { type FenceOptions, fencedShell } from './drivers/fenced-shell.ts';
 export { overShell } from './drivers/over-shell.ts';
 export { probed } from './drivers/probed.ts';
 export { FleetError, isFleetError } from './errors.ts';

@@ -23,6 +23,7 @@ interface Term {
 
 const KEY = 'leader';
 const FENCE_KEY = 'fence';
+const FENCE_BASE_KEY = 'fence:base';
 /** A term given back stays in the store: were it deleted, a slow rival could put an older fence in its place. */
 const GIVEN_BACK = 0;
 
@@ -59,7 +60,7 @@ export function createLease(store: Store, options: { readonly owner: string; rea
   }
 
   async function take(found: string | null, since: Instant, leaseMs: number): Promise<boolean> {
-    const term: Term = { owner, fence: await store.increment(FENCE_KEY), n: 0, leaseMs };
+    const term: Term = { owner, fence: await nextFence(since), n: 0, leaseMs };
     const text = JSON.stringify(term);
     const won = found === null ? await store.add(KEY, text) : await store.swap(KEY, found, text);
     if (!won) return false;
@@ -67,6 +68,16 @@ export function createLease(store: Store, options: { readonly owner: string; rea
     watched = null;
     fence = term.fence;
     return held();
+  }
+
+  /**
+   * Hosts remember the highest fence that they have seen. A store that has lost its count begins again above it: the count is
+   * on top of the time at which it began.
+   */
+  async function nextFence(at: Instant): Promise<number> {
+    const count = await store.increment(FENCE_KEY);
+    await store.add(FENCE_BASE_KEY, String(Math.floor(at)));
+    return Number((await store.get(FENCE_BASE_KEY)) ?? 0) + count;
   }
 
   return {

@@ -75,7 +75,7 @@ export function createPerform(fleet: {
       throw unknownOutcome(driver.name, error);
     });
     if (!problem) return { acceptedAt: fleet.now() };
-    await fleet.gate.unbegin(input.token);
+    await fleet.gate.unbegin(permit);
     throw new FleetError(knownCode(problem.code, 'ER0221'), `${driver.name}: ${problem.message}`, {
       retryable: isRetryable(problem.code),
     });

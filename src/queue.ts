@@ -25,8 +25,13 @@ export interface ActionQueue {
   refresh(now: Instant, full: boolean): Promise<void>;
   /** Stores steps as actions before anything happens. Arming twice is arming once among live actions. */
   arm(steps: readonly Step[], now: Instant, settings?: ArmSettings): Promise<readonly Action[]>;
-  /** Writes a change by swap. @returns the action as it is stored now, which may be another's doing */
-  update(id: ActionId, patch: ActionPatch): Promise<Action>;
+  /**
+   * Writes a change by swap. `leader` says that it is the leader's business: a fleet that was deposed meanwhile writes nothing.
+   *
+   * @returns the action as it is stored now, which may be another's doing
+   * @throws ER0211 where `leader` is asked for and this fleet no longer leads, ER0225, ER0220
+   */
+  update(id: ActionId, patch: ActionPatch, by?: 'leader'): Promise<Action>;
   get(id: ActionId): Action | undefined;
   /** Looks at the store again. Null where there is no record. */
   reread(id: ActionId): Promise<Action | null>;
@@ -233,10 +238,11 @@ export function createQueue(
     return action;
   }
 
-  const update = (id: ActionId, patch: ActionPatch): Promise<Action> => inTurn(id, () => write(id, patch));
+  const update = (id: ActionId, patch: ActionPatch, by?: 'leader'): Promise<Action> => inTurn(id, () => write(id, patch, by));
 
-  async function write(id: ActionId, patch: ActionPatch): Promise<Action> {
+  async function write(id: ActionId, patch: ActionPatch, by?: 'leader'): Promise<Action> {
     for (;;) {
+      if (by === 'leader' && !on.isLeader()) throw new FleetError('ER0211', `action ${id} is its successor's business`);
       const item = items.get(id);
       if (!item) {
         const ended = await find(id);

@@ -1,9 +1,10 @@
 import type { Subject } from './command.ts';
+import { ABSENT_INSTANCE } from './derive.ts';
 import type { Heartbeat, Problem } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, type Level, levelOf, nameOf, wantedOf } from './identity.ts';
 import { createInstanceRows } from './instance-rows.ts';
 import { DEFAULT_POLICY, type Policy } from './policy.ts';
-import { hostIsLost, type Ladder } from './row.ts';
+import { hostIsLost, type Ladder, unseen, viewOf } from './row.ts';
 import type { Service } from './service.ts';
 import { createServiceRows } from './service-rows.ts';
 import { createSource, hear, isOverdue, refusalOf, type Source } from './source.ts';
@@ -96,7 +97,24 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
   function get(key: EntityKey): View | undefined {
     if (levelOf(key) === 'services') return services.get(nameOf(key));
     const wanted = wantedOf(key);
-    return wanted ? tenantOf(wanted.ip) : instances.get(key);
+    return wanted ? (tenantOf(wanted.ip) ?? awaited(key, wanted)) : instances.get(key);
+  }
+
+  /** An instance that is to be launched: absent, as far as its cloud has been read, but not gone. */
+  function awaited(key: EntityKey, { cloud, ip }: { readonly cloud: string; readonly ip: Ip }): View | undefined {
+    const readAt = readAtOf('instances');
+    if (readAt === null || instances.atIp(ip) === 'conflict') return undefined;
+    const belief = { ...unseen(ABSENT_INSTANCE, ip, null), source: cloud, since: readAt };
+    return viewOf({ level: 'instances', key, name: ip, belief, readAt, source: null }, { unmet: [], hostLost: false });
+  }
+
+  function readAtOf(level: Level): Instant | null {
+    let latest: Instant | null = null;
+    for (const { completeAt, blind } of sources.values()) {
+      const at = completeAt[level];
+      if (!blind && at !== null && (latest === null || at > latest)) latest = at;
+    }
+    return latest;
   }
 
   function tenantOf(ip: Ip): View | undefined {
@@ -154,14 +172,7 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
     },
     isBlind: (view) => view.source !== null && sources.get(view.source)?.blind === true,
     hasRead,
-    readAt(level) {
-      let latest: Instant | null = null;
-      for (const { completeAt, blind } of sources.values()) {
-        const at = completeAt[level];
-        if (!blind && at !== null && (latest === null || at > latest)) latest = at;
-      }
-      return latest;
-    },
+    readAt: readAtOf,
     forget: instances.forget,
   };
 }

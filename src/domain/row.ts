@@ -160,7 +160,10 @@ export function believe(
 }
 
 /** The view of a row as it is now; what a service needs elsewhere is not in its row. */
-export function viewOf(row: Row, elsewhere: Pick<View, 'unmet' | 'hostLost'>): View {
+export function viewOf(
+  row: Pick<InstanceRow, 'level' | 'key' | 'name' | 'belief' | 'readAt' | 'source'> | ServiceRow,
+  elsewhere: Pick<View, 'unmet' | 'hostLost'>,
+): View {
   const { derived, heldSince, ip, source, raw, role, mark, gone, since } = row.belief;
   const mode = row.level === 'services' ? (row.service?.mode ?? row.facts?.mode) : undefined;
   return {
