@@ -1,4 +1,4 @@
-import { addAbortSignal, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import axios from 'axios';
 import { FleetError, isFleetError } from '../../src/errors.ts';
 import { agentFor, checkedUrl } from './destination.ts';
@@ -45,7 +45,6 @@ export function createPost(
 
   return async (body, headers, signal, use) => {
     const late = AbortSignal.timeout(deadlineMs);
-    const ended = AbortSignal.any([signal, late]);
     let stream: Readable | undefined;
     try {
       const response = await axios.request<Readable>({
@@ -53,7 +52,7 @@ export function createPost(
         url: url.href,
         data: body,
         headers: { ...headers, 'accept-encoding': 'identity', 'user-agent': 'fleetbeat' },
-        signal: ended,
+        signal: AbortSignal.any([signal, late]),
         adapter: 'http',
         httpAgent: agent,
         httpsAgent: agent,
@@ -73,7 +72,7 @@ export function createPost(
         what,
         status,
         retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
-        text: () => textOf(addAbortSignal(ended, data), what),
+        text: () => textOf(data, what),
       });
     } catch (error) {
       throw failureOf(error, late, signal);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   appendFileSync,
@@ -142,6 +143,21 @@ describe('whoever changes a log', () => {
       put(lines);
       expect((await verdict()).broken).toMatchObject({ file, line });
     }
+  });
+
+  test('by a line that is written anew, with a hash that fits it, is found behind it', async () => {
+    await wrote(4);
+    const lines = textLines();
+    const forged = (n: number, change: object) => {
+      const { hash: _, ...line } = JSON.parse(lines[n - 1] ?? '');
+      const text = JSON.stringify({ ...line, ...change });
+      const hash = createHash('sha256').update(text).digest('hex');
+      return lines.with(n - 1, `${text.slice(0, -1)},"hash":"${hash}"}`);
+    };
+    put(forged(2, { what: 'nothing' }));
+    expect((await verdict()).broken).toMatchObject({ line: 3, reason: expect.stringContaining('does not follow') });
+    put(forged(4, { seq: 7 }));
+    expect((await verdict()).broken).toMatchObject({ line: 4, reason: 'its number is 7, where 4 is due' });
   });
 
   test('by a whole file that is removed from the middle is found', async () => {

@@ -78,6 +78,13 @@ test('a script that hangs is ended past its deadline, with all that it has start
   expect(isAlive(Number(readFileSync(join(folder, 'child'), 'utf8')))).toBe(false);
 });
 
+test('a child that does not heed SIGTERM is killed once its script is gone', async () => {
+  const lines = '(trap "" TERM; exec sleep 60) & echo $! > child; wait';
+  const failure = sh(lines, { deadlineMs: 200, graceMs: 60_000 }).deliver(batch, never);
+  await expect(failure).rejects.toMatchObject({ code: 'ER0212' });
+  expect(isAlive(Number(readFileSync(join(folder, 'child'), 'utf8')))).toBe(false);
+});
+
 test('a script that does not heed SIGTERM is killed, and is gone when its delivery ends', async () => {
   const lines = 'trap "" TERM; echo $$ > own; while :; do sleep 0.05; done';
   const failure = sh(lines, { deadlineMs: 200, graceMs: 100 }).deliver(batch, never);

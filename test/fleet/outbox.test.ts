@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { asInstant, type Change, FleetError, type Problem, type Store, serviceKey } from 'fleetbeat';
 import { functionDoctor } from 'fleetbeat/adapters/doctors/function';
 import { memory } from 'fleetbeat/adapters/memory';
@@ -445,6 +446,34 @@ describe('the store', () => {
     expect(ids()).toHaveLength(4);
   });
 
+  test('that has lost its counter alone counts anew, and what is posted then is told', async () => {
+    const { doctor, ids } = hearer('hook');
+    const { post, pass, store } = stage([doctor]);
+    for (let n = 1; n <= 3; n++) await post([one('a', n)]);
+    await pass(1000);
+    await store.delete('d:last');
+    await post([one('a', 4)]);
+    await pass(1000);
+    expect(ids().at(-1)).toBe('e:4:services/a:0');
+  });
+
+  test('that has forgotten a place that was given up loses nothing behind it', async () => {
+    let isDown = true;
+    const { doctor, ids } = hearer('hook', () => {
+      if (isDown) throw new FleetError('ER0221', 'no');
+    });
+    const { post, pass, passTime, parked, redeliver, store } = stage([doctor]);
+    await post([one('a', 1)]);
+    await store.increment('d:last');
+    await post([one('a', 3)]);
+    await pass(10_000);
+    isDown = false;
+    passTime(2 * POLICY.historyMs);
+    await redeliver((await parked())[0]?.id ?? '');
+    await pass(10_000);
+    expect(ids()).toEqual(['e:1:services/a:0', 'e:3:services/a:0']);
+  });
+
   test('that has lost a hold tells its batch again', async () => {
     let isDown = true;
     const { doctor, ids } = hearer('hook', () => {
@@ -488,6 +517,50 @@ test('doctors without a usable name, or with the same, are refused', () => {
       stage(names.map((name) => hearer(name).doctor));
   expect(named('a b')).toThrow('Configuration error');
   expect(named('a', 'a')).toThrow('Configuration error');
+});
+
+test('two that both believe to lead lose nothing, and keep the order of each entity', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), async (scheduler) => {
+      const store = scheduled(memory(), scheduler);
+      const told: string[] = [];
+      const isMinded = new Set(['e:1:services/a:0', 'e:4:services/b:0']);
+      const doctor = functionDoctor('hook', async ({ changes }) => {
+        for (const id of idsOf(changes)) if (isMinded.delete(id)) throw new FleetError('ER0221', 'no');
+        told.push(...idsOf(changes));
+      });
+      const one = stage([doctor], { store });
+      const other = stage([doctor], { store });
+      const posting = (async () => {
+        await one.post([serviceChange('a', 1), serviceChange('b', 2)]);
+        await other.post([serviceChange('a', 3), serviceChange('b', 4)]);
+        await one.post([serviceChange('a', 5), serviceChange('b', 6)]);
+        await Promise.all([one.idle(), other.idle()]);
+      })();
+      await scheduler.waitFor(posting);
+      const recovering = (async () => {
+        for (let i = 0; i < 4; i++) {
+          for (const { id } of await one.parked()) await one.redeliver(id);
+          await one.pass(1000);
+        }
+      })();
+      await scheduler.waitFor(recovering);
+      const firsts = [...new Set(told)];
+      expect(firsts.filter((id) => id.includes('/a:'))).toEqual([1, 3, 5].map((n) => `e:${n}:services/a:0`));
+      expect(firsts.filter((id) => id.includes('/b:'))).toEqual([2, 4, 6].map((n) => `e:${n}:services/b:0`));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+/** A store whose operations end in any order. */
+const scheduled = (store: Store, scheduler: fc.Scheduler): Store => ({
+  get: scheduler.scheduleFunction((key) => store.get(key)),
+  set: scheduler.scheduleFunction((...all) => store.set(...all)),
+  add: scheduler.scheduleFunction((...all) => store.add(...all)),
+  swap: scheduler.scheduleFunction((...all) => store.swap(...all)),
+  delete: scheduler.scheduleFunction((key) => store.delete(key)),
+  increment: scheduler.scheduleFunction((key) => store.increment(key)),
 });
 
 describe('a process that dies at any operation of the store', () => {
