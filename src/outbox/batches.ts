@@ -16,11 +16,12 @@ type StoredChange = Omit<Change, 'from' | 'to'> & { readonly from: StoredView | 
 const MOST_BYTES = 900_000;
 const HEAD = '{"version":1,"changes":[';
 const TAIL = ']}';
+const FRAME_BYTES = HEAD.length + TAIL.length;
 
 /** Texts to store changes in, in their order; none is over 900 KB. */
 export function* textsOf(changes: readonly Change[]): Generator<{ readonly text: string; readonly count: number }> {
   let parts: string[] = [];
-  let bytes = 0;
+  let bytes = FRAME_BYTES;
   const text = () => ({ text: HEAD + parts.join() + TAIL, count: parts.length });
   for (const change of changes) {
     const part = textOf(change);
@@ -28,7 +29,7 @@ export function* textsOf(changes: readonly Change[]): Generator<{ readonly text:
     if (bytes + size > MOST_BYTES && parts.length > 0) {
       yield text();
       parts = [];
-      bytes = 0;
+      bytes = FRAME_BYTES;
     }
     parts.push(part);
     bytes += size;
