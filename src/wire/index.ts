@@ -5,6 +5,7 @@
  */
 export { fromActions } from './actions.ts';
 export { CONFIG_ACTIONS, fromCommand, toCommand } from './command.ts';
+export { type DoctorTexts, doctorWire } from './doctor.ts';
 export {
   type ActionRow,
   type ActionsBody,

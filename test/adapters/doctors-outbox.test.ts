@@ -5,10 +5,10 @@ import { asInstant, type Change } from 'fleetbeat';
 import { scriptDoctor } from 'fleetbeat/adapters/doctors/script';
 import { webhookDoctor } from 'fleetbeat/adapters/doctors/webhook';
 import { memory } from 'fleetbeat/adapters/memory';
+import { doctorWire } from 'fleetbeat/wire';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import type { Doctor } from '../../src/contracts.ts';
 import { createOutbox } from '../../src/outbox.ts';
-import { doctorWire } from '../../src/wire/doctor.ts';
 import { serviceChange } from '../support/changes.ts';
 import { answering, type HttpServer, httpServer } from '../support/http-server.ts';
 

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { scriptDoctor } from 'fleetbeat/adapters/doctors/script';
+import { doctorWire } from 'fleetbeat/wire';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { doctorWire } from '../../src/wire/doctor.ts';
 import { serviceChange } from '../support/changes.ts';
 
 const never = new AbortController().signal;

@@ -1,7 +1,7 @@
 import type { LookupAddress } from 'node:dns';
 import { webhookDoctor } from 'fleetbeat/adapters/doctors/webhook';
+import { doctorWire } from 'fleetbeat/wire';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { doctorWire } from '../../src/wire/doctor.ts';
 import { serviceChange } from '../support/changes.ts';
 import { answering, type HttpServer, httpServer } from '../support/http-server.ts';
 

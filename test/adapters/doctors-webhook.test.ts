@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { webhookDoctor } from 'fleetbeat/adapters/doctors/webhook';
+import { doctorWire } from 'fleetbeat/wire';
 import { afterEach, expect, test, vi } from 'vitest';
-import { doctorWire } from '../../src/wire/doctor.ts';
 import { serviceChange } from '../support/changes.ts';
 import { answering, type HttpServer, httpServer } from '../support/http-server.ts';
 import { freePort } from '../support/server-process.ts';
