@@ -16,8 +16,8 @@ export interface BeatSize {
 }
 
 const SIZES: readonly BeatSize[] = [
-  { name: '1k', size: 1000, rounds: { warmUp: 40, timed: 21 } },
-  { name: '10k', size: 10_000, rounds: { warmUp: 10, timed: 11 } },
+  { name: '1k', size: 1000, rounds: { warmUp: 20, timed: 11 } },
+  { name: '10k', size: 10_000, rounds: { warmUp: 6, timed: 9 } },
   { name: '100k', size: 100_000, rounds: { warmUp: 3, timed: 7 } },
 ];
 

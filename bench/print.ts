@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import Table from 'cli-table3';
 import type { Figure } from './figure.ts';
 
@@ -17,6 +17,8 @@ function bench() {
   const [cpu] = cpus();
   return {
     machine: `${cpus().length} x ${cpu?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform}`,
+    /** Where it is much more than 0, others were using the machine too. */
+    load: Number(loadavg()[0]?.toFixed(1)),
     node: process.version,
     fleetbeat: versionOf('../package.json'),
     xstate: versionOf(createRequire(import.meta.url).resolve('xstate/package.json')),
@@ -33,8 +35,8 @@ export function jsonPrinter(write: Write): Printer {
 
 /** @returns a printer that waits until all is measured, and then prints one table */
 export function tablePrinter(write: Write): Printer {
-  const { machine, node, fleetbeat, xstate } = bench();
-  write(`${machine}; node ${node}, fleetbeat ${fleetbeat} (dist), xstate ${xstate}`);
+  const { machine, load, node, fleetbeat, xstate } = bench();
+  write(`${machine}, load ${load}; node ${node}, fleetbeat ${fleetbeat} (dist), xstate ${xstate}`);
   const table = new Table({
     head: ['id', 'what', 'ours', 'peer', 'unit', 'ours/peer', 'goal', 'holds'],
     colAligns: ['left', 'left', 'right', 'right', 'left', 'right', 'left', 'left'],

@@ -3,7 +3,7 @@ import type { Action, Heartbeat, Instant } from 'fleetbeat';
 import { CLOUD, createCloud, idOf, ipOf, preparedDriver, runningText, stoppedText } from './cloud.ts';
 import { type Figure, figure } from './figure.ts';
 import type { Library } from './library.ts';
-import { collect, percentile } from './measure.ts';
+import { collect, collectYoung, percentile } from './measure.ts';
 import { createScene } from './scene.ts';
 import type { Selection } from './selection.ts';
 
@@ -55,6 +55,7 @@ async function reactions(library: Library, size: number, trials: number): Promis
     });
     const at = scene.passes();
     const observation = sshUpText(i, at);
+    collectYoung();
     const from = performance.now();
     void push(observation, at);
     await isPerformed;

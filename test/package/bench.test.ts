@@ -111,7 +111,7 @@ describe('how it is printed', () => {
     printer.figure(one);
     printer.end();
     const [bench, printed] = lines.map((line) => JSON.parse(line));
-    expect(Object.keys(bench)).toEqual(['machine', 'node', 'fleetbeat', 'xstate']);
+    expect(Object.keys(bench)).toEqual(['machine', 'load', 'node', 'fleetbeat', 'xstate']);
     expect(Object.keys(printed)).toEqual(['id', 'name', 'ours', 'peer', 'unit', 'ratio', 'goal', 'holds']);
     expect(lines).toHaveLength(2);
   });
