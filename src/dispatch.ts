@@ -24,8 +24,19 @@ export function createDispatch(fleet: {
   return fromPromise<DispatchOutput, DispatchInput>(async ({ input, signal }) => {
     const { id } = input.action;
     await fleet.gate.ready(input.action.do, signal);
-    const action = fleet.queue.get(id) ?? input.action;
-    const outcome = isPerhapsCalled(action) ? run(action) : fleet.plan(action);
+    for (;;) {
+      const output = await advance(fleet.queue.get(id) ?? input.action, signal);
+      if (output) return output;
+    }
+  });
+
+  function planned(action: Action): Outcome {
+    return isPerhapsCalled(action) ? run(action) : fleet.plan(action);
+  }
+
+  /** Does what the action comes to now; null where that has changed while its entity was busy with something else. */
+  async function advance(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
+    const outcome = planned(action);
     if (outcome.is === 'satisfied') return { outcome: 'done', code: OK };
     if (outcome.is === 'rejected') {
       const { code, message } = outcome.problem;
@@ -41,14 +52,14 @@ export function createDispatch(fleet: {
       });
     await fleet.queue.arm(front, fleet.now(), { before: action });
     return { outcome: 'deferred', action: { ...action, when: last.when } };
-  });
+  }
 
-  async function perform(action: Action, signal: AbortSignal): Promise<DispatchOutput> {
+  async function perform(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
     const key = fleet.keyOf(action);
     const actor = fleet.entities.hold(key);
     const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
     try {
-      await available(actor, event, signal);
+      if (!(await available(actor, event, signal, () => isDueNow(planned(action))))) return null;
       return await outcomeOf(actor, { ...event, now: fleet.now() }, signal, () => {
         if (actor.getSnapshot().status === 'active')
           actor.send({ type: 'cancel', now: fleet.now(), token: action.token, reason: 'ER0217' });
@@ -69,25 +80,37 @@ const run = (action: Action): Outcome => ({
   steps: [{ lane: action.lane, when: { on: 'now' }, do: action.do }],
 });
 
-/** Waits until the chart takes the verb: another operation may be under way. */
-function available(actor: AnyActorRef, event: { readonly type: string }, signal: AbortSignal): Promise<void> {
+const isDueNow = (outcome: Outcome): boolean =>
+  outcome.is === 'steps' && outcome.steps.length === 1 && outcome.steps[0]?.when.on === 'now';
+
+/** Waits until the chart takes the verb: another operation may be under way. False where it is not wanted any more. */
+function available(
+  actor: AnyActorRef,
+  event: { readonly type: string },
+  signal: AbortSignal,
+  isWanted: () => boolean,
+): Promise<boolean> {
   return new Promise((resolve, reject) => {
     if (actor.getSnapshot().can(event)) {
-      resolve();
+      resolve(true);
       return;
     }
     const stop = () => {
       subscription.unsubscribe();
       reject(signal.reason);
     };
+    const end = (isAvailable: boolean) => {
+      subscription.unsubscribe();
+      signal.removeEventListener('abort', stop);
+      resolve(isAvailable);
+    };
     const subscription = actor.subscribe({
       next: (snapshot) => {
-        if (!snapshot.can(event)) return;
-        subscription.unsubscribe();
-        signal.removeEventListener('abort', stop);
-        resolve();
+        if (snapshot.can(event)) end(true);
+        else if (!isWanted()) end(false);
       },
       error: () => reject(chartFailed(actor)),
+      complete: () => end(false),
     });
     signal.addEventListener('abort', stop, { once: true });
   });

@@ -38,25 +38,26 @@ export function createLease(store: Store, options: { readonly owner: string; rea
   async function renew(leaseMs: number): Promise<boolean> {
     const since = now();
     if (mine) {
-      const term = { ...mine.term, n: mine.term.n + 1, leaseMs };
-      const text = JSON.stringify(term);
-      if (await store.swap(KEY, mine.text, text)) {
-        mine = { term, text, since };
-        return true;
-      }
+      if (await prolong(mine.term, mine.text, since, leaseMs)) return true;
       mine = null;
     }
     const text = await store.get(KEY);
     const term = text === null ? null : readTerm(text);
-    if (text !== null && term?.owner === owner && term.fence === fence) {
-      mine = { term, text, since };
-      return renew(leaseMs);
-    }
+    if (text !== null && term?.owner === owner && term.fence === fence) return prolong(term, text, since, leaseMs);
     if (text !== null && term !== null) {
       if (watched?.text !== text) watched = { text, since: now() };
       if (since - watched.since < term.leaseMs) return false;
     }
     return take(text, since, leaseMs);
+  }
+
+  /** A renewal whose answer was lost counts for nothing: when a rival has seen it, nobody here knows. */
+  async function prolong(old: Term, found: string, since: Instant, leaseMs: number): Promise<boolean> {
+    const term: Term = { ...old, n: old.n + 1, leaseMs };
+    const text = JSON.stringify(term);
+    if (!(await store.swap(KEY, found, text))) return false;
+    mine = { term, text, since };
+    return true;
   }
 
   async function take(found: string | null, since: Instant, leaseMs: number): Promise<boolean> {
