@@ -97,14 +97,8 @@ export const FULL_LADDER = SERVICE_RUNGS;
 /** The state of a service: its code, and for one that runs, the highest rung below which none is missing. */
 export function deriveService(facts: ServiceFacts, ladder: readonly ServiceRung[]): Derived {
   const state = stateOfCode(facts.code);
-  const top = UP.has(state) ? topRung(facts, ladder) : state;
-  return {
-    state: top,
-    code: facts.code,
-    holds: serviceWords(top, facts, ladder),
-    suspect: false,
-    ...(facts.reason === undefined ? {} : { reason: facts.reason }),
-  };
+  const derived = serviceIs(UP.has(state) ? topRung(facts, ladder) : state, facts, ladder);
+  return facts.reason === undefined ? derived : { ...derived, reason: facts.reason };
 }
 
 function topRung(facts: ServiceFacts, ladder: readonly ServiceRung[]): 'up' | 'replicating' | 'routed' {
@@ -118,24 +112,24 @@ function topRung(facts: ServiceFacts, ladder: readonly ServiceRung[]): 'up' | 'r
   return top;
 }
 
-const WORDS = new Map<string, ReadonlySet<string>>();
+const ALIKE = new Map<string, Derived>();
 
-/** The words of a service, one set for all services that are alike: a fleet of many keeps few of them. */
-function serviceWords(state: ServiceState, facts: ServiceFacts, ladder: readonly ServiceRung[]): ReadonlySet<string> {
+/** One for all services that are alike: a fleet of many keeps few of them. */
+function serviceIs(state: ServiceState, { code, holds }: ServiceFacts, ladder: readonly ServiceRung[]): Derived {
   const isUp = UP.has(state);
-  const isInstalled = isUp || (state !== 'unknown' && state !== 'uninstalled' && facts.holds.installed !== false);
-  const text = textOf(facts.code);
-  const alike = `${state} ${isInstalled} ${ladder.join()} ${text}`;
-  const known = WORDS.get(alike);
+  const isInstalled = isUp || (state !== 'unknown' && state !== 'uninstalled' && holds.installed !== false);
+  const alike = `${state} ${isInstalled} ${ladder.join()} ${code}`;
+  const known = ALIKE.get(alike);
   if (known) return known;
-  const words = new Set<string>([state, text]);
+  const words = new Set<string>([state, textOf(code)]);
   if (isInstalled) words.add('installed');
   if (isUp)
     for (const rung of SERVICE_RUNGS.slice(1, SERVICE_RUNGS.indexOf(state as ServiceRung) + 1))
       if (ladder.includes(rung)) words.add(rung);
   if (state !== 'unknown') words.add('known');
-  if (WORDS.size < 10_000) WORDS.set(alike, words);
-  return words;
+  const derived: Derived = { state, code, holds: words, suspect: false };
+  if (ALIKE.size < 10_000) ALIKE.set(alike, derived);
+  return derived;
 }
 
 export const UNKNOWN_SERVICE: Derived = {

@@ -3,7 +3,7 @@ import type { Reading } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, serviceKey } from './identity.ts';
 import type { Policy } from './policy.ts';
 import { adopt, believe, isSameService, type Ladder, NEVER, recalled, type ServiceRow, unseen, viewOf } from './row.ts';
-import type { Service, ServiceFacts } from './service.ts';
+import { SERVICE_RUNGS, type Service, type ServiceFacts } from './service.ts';
 import { type Source, speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
@@ -34,6 +34,7 @@ export function createServiceRows(options: {
 }): ServiceRows {
   const { policy } = options;
   const rows = new Map<string, ServiceRow>();
+  const alike = new Map<string, Holds>();
   for (const service of options.services)
     rows.set(service.name, newRow(service.name, service, options.ladders.get(service.mode)));
 
@@ -61,7 +62,7 @@ export function createServiceRows(options: {
     const before = see(row);
     if (row.source !== sweep.source) adopt(row, sweep.source);
     row.readAt = later(row.readAt, facts.readAt);
-    row.facts = facts;
+    row.facts = { ...facts, name: row.name, holds: shared(facts.holds) };
     row.counting = false;
     row.belief = believe(row, deriveService(facts, row.ladder?.rungs ?? FULL_LADDER), sweep, {
       ip: row.service?.ip ?? facts.ip ?? null,
@@ -71,6 +72,14 @@ export function createServiceRows(options: {
       gone: false,
     });
     sweep.compare(before, see(row));
+  }
+
+  /** There are few ways to hold a ladder's rungs; services that are alike in it share one. */
+  function shared(holds: Holds): Holds {
+    const text = SERVICE_RUNGS.map((rung) => holds[rung]).join();
+    const known = alike.get(text);
+    if (!known) alike.set(text, holds);
+    return known ?? holds;
   }
 
   function rowOf(facts: ServiceFacts): ServiceRow {
@@ -129,6 +138,8 @@ export function createServiceRows(options: {
     },
   };
 }
+
+type Holds = ServiceFacts['holds'];
 
 const NO_NEEDS: readonly string[] = [];
 
