@@ -51,7 +51,7 @@ export function createActions(fleet: {
   readonly onStoreError: (error: unknown) => void;
 }): Actions {
   const { queue } = fleet;
-  /** What the store has not taken yet. */
+  /** What the store has not taken yet, or what was not ours to write while the lease had lapsed. */
   const unsaved = new Map<ActionId, ActionPatch>();
   const stuck = new Map<ActionId, Problem>();
   let leading = false;
@@ -89,8 +89,8 @@ export function createActions(fleet: {
       if (!isLive(written)) await fleet.claims.release(id);
       if (isEnded(written)) charts.drop(id);
     } catch (error) {
-      if (isFleetError(error) && error.code === 'ER0211') unsaved.delete(id);
-      else fleet.onStoreError(error);
+      const hasLapsed = isFleetError(error) && error.code === 'ER0211';
+      if (!hasLapsed) fleet.onStoreError(error);
     }
   }
 
@@ -101,7 +101,7 @@ export function createActions(fleet: {
   }
 
   /** The chart of an action; one of an earlier arming with the same id is over. */
-  function chartOf(action: Action): { readonly value: unknown } | undefined {
+  function chartOf(action: Action): { readonly value: unknown; readonly context: unknown } | undefined {
     const chart = charts.peek(action.id);
     if (!chart || (chart.context as ActionContext).action.token === action.token) return chart;
     charts.drop(action.id);
@@ -115,7 +115,7 @@ export function createActions(fleet: {
       const chart = chartOf(action);
       const status = (chart?.value ?? 'waiting') as ActionStatus;
       if (status === 'failed' || isEnded({ status })) continue;
-      const { fresh, holds } = fleet.judge(action);
+      const { fresh, holds } = fleet.judge(chart ? { ...action, when: whenOf(chart) } : action);
       const isDue = holds && isFirstInLane(action, queue.lane(action.lane));
       const mayExpire = action.expiresAt !== null && now >= action.expiresAt;
       if (status === 'waiting' && !isDue && !mayExpire) continue;
@@ -164,6 +164,9 @@ export function createActions(fleet: {
     },
   };
 }
+
+/** What a chart waits for: its record may not say so yet. */
+const whenOf = ({ context }: { readonly context: unknown }): Action['when'] => (context as ActionContext).action.when;
 
 /** Where a chart goes on from, by the status of its record. */
 const RESTORED: { readonly [S in ActionStatus]: string | null } = {

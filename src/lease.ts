@@ -38,12 +38,13 @@ export function createLease(store: Store, options: { readonly owner: string; rea
   async function renew(leaseMs: number): Promise<boolean> {
     const since = now();
     if (mine) {
-      if (await prolong(mine.term, mine.text, since, leaseMs)) return true;
+      if (await prolong(mine.term, mine.text, since, leaseMs)) return held();
       mine = null;
     }
     const text = await store.get(KEY);
     const term = text === null ? null : readTerm(text);
-    if (text !== null && term?.owner === owner && term.fence === fence) return prolong(term, text, since, leaseMs);
+    if (text !== null && term?.owner === owner && term.fence === fence)
+      return (await prolong(term, text, since, leaseMs)) && held();
     if (text !== null && term !== null) {
       if (watched?.text !== text) watched = { text, since: now() };
       if (since - watched.since < term.leaseMs) return false;

@@ -63,7 +63,8 @@ export function createPulse(fleet: {
   const leading = createCoalesced(lead);
   const beat = createCoalesced(beatOnce);
   let seq = 0;
-  let isLeading = false;
+  /** The fence of the term in which the charts of the actions run: between two terms of ours, somebody else may have led. */
+  let led: number | null = null;
   let isRecalled = false;
   let everyMs = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -105,9 +106,10 @@ export function createPulse(fleet: {
       const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * everyMs));
       await queue.refresh(now(), !leads);
       if (!isRecalled) await recall();
-      if (leads && !isLeading) actions.lead(now());
-      if (!leads && isLeading) actions.yield();
-      isLeading = leads;
+      const term = leads ? lease.fence : null;
+      if (term !== led && led !== null) actions.yield();
+      if (term !== led && term !== null) actions.lead(now());
+      led = term;
       if (leads) await Promise.all([fleet.claims.renew(), queue.tidy()]);
     } catch (error) {
       events.emit('storeLost', { error });
