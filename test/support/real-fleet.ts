@@ -44,7 +44,7 @@ export function realFleet(options: RealFleetOptions): { readonly fleet: Fleet; r
     kinds,
     services: options.services,
     store: memcached({ servers: options.memcached }),
-    policy: { leaseMs: 400, claimMs: 1000, freshMs: 1000, backoffMs: 50, backoffMaxMs: 200 },
+    policy: { leaseMs: 3000, claimMs: 3000, freshMs: 1000, backoffMs: 50, backoffMaxMs: 200 },
   });
   return { fleet, shell };
 }

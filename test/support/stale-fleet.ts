@@ -75,7 +75,7 @@ export function staleFleet(
     kinds: [recorder],
     services: [{ name: 'recorder', ip, mode: 'recorder', status: 'standalone' }],
     store: memcached({ servers: options.memcached, prefix: `${name}:` }),
-    policy: { leaseMs: 500, claimMs: 1000, backoffMs: 50, backoffMaxMs: 200 },
+    policy: { leaseMs: 1500, claimMs: 1000, backoffMs: 50, backoffMaxMs: 200 },
   });
   return { fleet, shell: connection };
 }
