@@ -101,12 +101,12 @@ const dormant = (state: SimulatedService['state']) => (state === 'uninstalled' ?
 export const commands: fc.Arbitrary<Command> = fc.oneof(
   fc.record({
     level: fc.constant('instances'),
-    action: fc.constantFrom('launch', 'start', 'stop', 'reboot', 'terminate', 'bootstrap_binaries', 'bootstrap_ncc'),
+    action: fc.constantFrom('launch', 'start', 'stop', 'reboot', 'reboot', 'terminate', 'bootstrap_binaries', 'bootstrap_ncc'),
     group: fc.constantFrom(...IPS, 'i-1', 'i-2', 'i-3'),
   }),
   fc.record({
     level: fc.constant('services'),
-    action: fc.constantFrom('install', 'start', 'start', 'stop', 'restart', 'remove', 'sync', 'bootstrap_ncc'),
+    action: fc.constantFrom('install', 'start', 'start', 'stop', 'restart', 'restart', 'remove', 'sync', 'bootstrap_ncc'),
     group: fc.constantFrom(...NAMES),
   }),
 );
