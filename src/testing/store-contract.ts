@@ -226,6 +226,29 @@ export const storeContract: readonly StoreCheck[] = [
     assert.equal(await store.get(key('swapped')), 'for good');
   }),
 
+  check('a lease that is renewed by swap outlasts its ttl, and one that is not is taken by one other', async (scene) => {
+    const { store, other, key } = scene;
+    await store.add(key('renewed'), 'term 1', TTL_MS);
+    await store.add(key('abandoned'), 'term 1', TTL_MS);
+    await pause(TTL_MS / 2);
+    assert.equal(await store.swap(key('renewed'), 'term 1', 'term 2', 30 * TTL_MS), true);
+    await untilGone(other, key('abandoned'));
+    assert.equal(await other.get(key('renewed')), 'term 2');
+    assert.equal(await other.add(key('renewed'), 'rival'), false, 'the renewed lease was free');
+    const taken = await Promise.all([store, other].map((handle, i) => handle.add(key('abandoned'), `rival ${i}`, TTL_MS)));
+    assert.equal(taken.filter(Boolean).length, 1, 'rivals that were told to have the abandoned lease');
+  }),
+
+  check('of two that claim 500 keys at once, each is claimed by one', async ({ store, other, key }) => {
+    const claim = (handle: Store, owner: string) =>
+      Promise.all(Array.from({ length: 500 }, (_, i) => handle.add(key(`claim ${i}`), owner, 60_000)));
+    const [first, second] = await Promise.all([claim(store, 'first'), claim(other, 'second')]);
+    for (const [i, isFirst] of first.entries()) {
+      assert.notEqual(isFirst, second[i], `claim ${i} was given ${isFirst ? 'twice' : 'to nobody'}`);
+      assert.equal(await store.get(key(`claim ${i}`)), isFirst ? 'first' : 'second');
+    }
+  }),
+
   check('a ttl of a fraction of a second expires, one of a hundred days does not', async ({ store, key }) => {
     await store.set(key('moment'), 'value', 1);
     await store.set(key('season'), 'value', 100 * 24 * 60 * 60 * 1000);
