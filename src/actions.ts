@@ -153,11 +153,12 @@ export function createActions(fleet: {
     stuck: () => [...stuck.values()],
     take(action, now) {
       if (!leading) return;
+      const isBusy = chartOf(action) !== undefined && charts.busy().includes(action.id);
       if (isEnded(action)) {
         // What is with its entity is called back; what only waits, or has failed, is over.
-        if (charts.busy().includes(action.id)) charts.deliver(action.id, { type: 'cancel', now } as { type: string });
+        if (isBusy) charts.deliver(action.id, { type: 'cancel', now } as { type: string });
         else charts.drop(action.id);
-      } else if (!unsaved.has(action.id) && (charts.has(action.id) || action.status !== 'waiting')) place(action, now);
+      } else if (!isBusy && !unsaved.has(action.id) && (charts.has(action.id) || action.status !== 'waiting')) place(action, now);
     },
     decide(id, decision, now) {
       charts.deliver(id, { type: decision, now } as { type: string });
