@@ -1,4 +1,4 @@
-import { CODE_TEXTS, fencedShell, isRetryable, OK, type Shell, textOf } from 'fleetbeat';
+import { CODE_TEXTS, DEFAULT_POLICY, fencedShell, isRetryable, OK, type Shell, textOf } from 'fleetbeat';
 import { DEFAULT_KINDS, DEFAULT_LATENCY_MS, simulatedKinds } from 'fleetbeat/testing';
 import { CONFIG_ACTIONS, DEFAULT_LIMITS, INSTANCE_WORDS, read, WIRE_VERSION } from 'fleetbeat/wire';
 import { expect, test } from 'vitest';
@@ -46,4 +46,10 @@ test('a fenced shell sends what it is given behind the fence of its permit', asy
   await fenced.run('10.0.0.1' as never, ['true', 'a b'], { deadlineMs: 1000 }, new AbortController().signal);
   expect(sent[0]?.slice(-2)).toEqual(['true', 'a b']);
   expect(sent[0]).toContain('42');
+});
+
+test('every time of the policy is a positive number of milliseconds, and a lease outlives the reading of a driver', () => {
+  for (const [name, value] of Object.entries(DEFAULT_POLICY)) expect([name, value > 0]).toEqual([name, true]);
+  expect(DEFAULT_POLICY.leaseMs).toBeGreaterThan(DEFAULT_POLICY.observeMs);
+  expect(DEFAULT_POLICY.backoffMaxMs).toBeGreaterThan(DEFAULT_POLICY.backoffMs);
 });
