@@ -8,11 +8,12 @@ import { PATIENCE_MS, RUNS } from './runs.ts';
 function shuffled(happening: Happening, draws: readonly number[]): Happening {
   if (happening.is !== 'beat') return happening;
   const reorder = <F>(items: readonly F[] | null) =>
-    items &&
-    items
-      .map((item, i) => ({ item, at: draws[i] ?? 0 }))
-      .sort((a, b) => a.at - b.at)
-      .map(({ item }) => item);
+    items === null
+      ? null
+      : items
+          .map((item, i) => ({ item, at: draws[i] ?? 0 }))
+          .sort((a, b) => a.at - b.at)
+          .map(({ item }) => item);
   const { instances, services } = happening.beat;
   return { ...happening, beat: { ...happening.beat, instances: reorder(instances), services: reorder(services) } };
 }
