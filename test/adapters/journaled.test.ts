@@ -48,6 +48,15 @@ function world(...hosts: readonly string[]) {
   return { shared, lose, process };
 }
 
+/** Not heard of again by itself for so long that a test can be sure of it. */
+const SLOW = { settleMs: 400 };
+
+/** A process that does one thing and ends. */
+async function once(store: JournaledStore, act: (store: Store) => Promise<unknown>): Promise<void> {
+  await act(store);
+  await store.close?.();
+}
+
 describe('what a loss leaves', () => {
   test('is all that has no ttl, as it was last', async () => {
     const { process, lose } = world('one');
@@ -93,16 +102,18 @@ describe('what a loss leaves', () => {
 
   test('outlives the process that wrote it, by the journal that it shared', async () => {
     const { process, lose } = world('one');
-    await process('one').set('armed', 'waiting');
+    await once(process('one'), (store) => store.set('armed', 'waiting'));
     lose();
     expect(await process('one').get('armed')).toBe('waiting');
   });
 
   test('outlives the host that wrote it, where another has seen it', async () => {
     const { process, lose } = world('one', 'two');
-    await process('one').set('armed', 'waiting');
+    const one = process('one');
     const two = process('two');
+    await one.set('armed', 'waiting');
     await two.get('armed');
+    await one.close?.();
     lose();
     expect(await two.get('armed')).toBe('waiting');
   });
@@ -133,11 +144,11 @@ describe('what a loss leaves', () => {
     for (const name of order) expect(await stores[name].get('q:1')).toBeNull();
   });
 
-  test('is not what has ended while the one that armed it was away, even after the end is forgotten by all others', async () => {
+  test('is not what has ended while the one that armed it was away, even where all others are gone', async () => {
     const { process, lose } = world('armer', 'leader');
-    await process('armer').set('a:1', 'waiting');
-    await process('leader').swap('a:1', 'waiting', 'done', DAY_MS);
-    await process('armer').get('anything');
+    await once(process('armer'), (store) => store.set('a:1', 'waiting'));
+    await once(process('leader'), (store) => store.swap('a:1', 'waiting', 'done', DAY_MS));
+    await once(process('armer'), (store) => store.get('anything'));
     lose();
     expect(await process('armer').get('a:1')).not.toBe('waiting');
   });
@@ -181,12 +192,27 @@ describe('a counter', () => {
 
   test('goes on above them after all processes were down, and the shared store too', async () => {
     const { process, lose } = world('one');
-    const one = process('one');
-    for (let i = 0; i < 250; i++) await one.increment('q:tail');
+    await once(process('one'), async (store) => {
+      for (let i = 0; i < 250; i++) await store.increment('q:tail');
+    });
     lose();
     const count = await process('one').increment('q:tail');
     expect(count).toBeGreaterThan(250);
     expect(count).toBeLessThanOrEqual(250 + 101);
+  });
+
+  test('goes on above them though one who knows less comes late', async () => {
+    const { process, lose } = world('one', 'two');
+    const one = process('one');
+    await one.increment('fence');
+    const late = process('two', {}, SLOW);
+    await late.get('anything');
+    for (let i = 0; i < 300; i++) await one.increment('fence');
+    lose();
+    const number = await one.increment('fence');
+    expect(number).toBeGreaterThan(301);
+    expect(await late.increment('fence')).toBeGreaterThan(number);
+    expect(await one.increment('fence')).toBeGreaterThan(number);
   });
 
   test('reads after a loss as no less than before', async () => {
@@ -250,18 +276,31 @@ describe('an operation that meets a loss', () => {
     expect(await late.get('leader')).toBe('one');
   });
 
-  test('is told once it is in the journal, and then survives', async () => {
-    const { lose, shared } = world();
+  test('is told once what it wrote is in the journal, and in the store that came after', async () => {
+    const { process, lose, shared } = world('two');
+    await process('two').get('anything');
     const journal = memory();
-    const one = opened(shared, {
+    const losing: Store = {
       ...journal,
       async add(key, value, ttlMs) {
         if (key.endsWith('armed')) lose();
         return journal.add(key, value, ttlMs);
       },
-    });
-    await one.set('armed', 'waiting');
-    expect(await opened(shared, memory()).get('armed')).toBe('waiting');
+    };
+    await opened(shared, losing, SLOW).set('armed', 'waiting');
+    expect(await shared.get('armed')).toContain('waiting');
+  });
+
+  test('takes nothing from those who noticed the loss before it', async () => {
+    const { process, lose } = world('one', 'two');
+    const one = process('one');
+    await one.add('leader', 'one');
+    const late = process('two', {}, SLOW);
+    await late.get('anything');
+    lose();
+    await one.get('anything');
+    expect(await late.add('leader', 'two')).toBe(false);
+    expect(await one.get('leader')).toBe('one');
   });
 
   test('fails where the shared store fails, and all is there once that is up again', async () => {
@@ -330,6 +369,29 @@ describe('the journal', () => {
     now += DAY_MS * 2;
     await one.get('anything');
     expect(await keysOf(journal)).toEqual(['q:29']);
+  });
+
+  test('that processes share has what was written last, though it was not written down last', async () => {
+    const { lose, shared } = world();
+    const journal = memory();
+    const leader = opened(shared, journal);
+    let isEnded = false;
+    const slow: Store = {
+      ...journal,
+      async swap(key, expected, next, ttlMs) {
+        if (key.endsWith('a:1') && !isEnded) {
+          isEnded = true;
+          await leader.swap('a:1', 'cancelling', 'cancelled', DAY_MS);
+        }
+        return journal.swap(key, expected, next, ttlMs);
+      },
+    };
+    const other = opened(shared, slow);
+    await other.set('a:1', 'waiting');
+    await other.swap('a:1', 'waiting', 'cancelling');
+    await Promise.all([leader.close?.(), other.close?.()]);
+    lose();
+    expect(await opened(shared, journal).get('a:1')).toBe('cancelled');
   });
 
   test('of a failed write has nothing', async () => {
