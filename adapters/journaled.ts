@@ -40,15 +40,15 @@ const ATTEMPTS = 100;
 const RESERVED = 'journaled:';
 
 /**
- * A shared store that forgets, such as memcached, made safe by a durable journal of each host: whoever writes a value without a
+ * A shared store that forgets, such as memcached, made safe by a durable journal on each host: whoever writes a value without a
  * ttl keeps it in its own journal until it is deleted or written with one. A restarted or flushed shared store is noticed before
  * any answer of it is believed; what is owed is then published again, and counters go on above all numbers that they had given.
- * Every process must use it so, with a prefix of its own in the shared store; processes of one host may share a journal.
+ * Every process must use the shared store so, with a prefix of its own there; the processes of one host may share a journal.
  *
- * What it cannot promise: values with a ttl that were never without one are lost with the shared store, and so is what a host
- * had written whose journal is gone, or away. What one such host has ended may begin again while it is away. Where the shared
- * store evicts, what it evicts counts as deleted: run memcached with `-M`. A process whose journal is empty and that is the
- * first to come after a loss cannot know of it.
+ * What it cannot promise: what had a ttl from the start is lost with the shared store. What only one host knew is missing as
+ * long as that host is away, and what only it knew to have ended may begin again. A process that is frozen for longer than
+ * `settleMs` after a loss may find a key taken that it holds. What the shared store evicts counts as deleted: run memcached
+ * dedicated and with `-M`.
  *
  * @param shared where all processes meet
  * @param journal a durable store of this host; closed with this one
