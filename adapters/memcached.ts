@@ -127,9 +127,14 @@ export function memcached(options: MemcachedOptions): Store {
       const extras = Buffer.alloc(20);
       extras.writeBigUInt64BE(1n, 0);
       extras.writeBigUInt64BE(1n, 8);
-      const reply = await send({ opcode: OPCODE.increment, key: wire, extras, value: NO_BYTES });
-      const count = reply.value.length === 8 ? Number(reply.value.readBigUInt64BE()) : Number.NaN;
-      if (Number.isSafeInteger(count)) return count;
+      for (let attempt = 0; attempt < SWAP_ATTEMPTS; attempt++) {
+        const reply = await send({ opcode: OPCODE.increment, key: wire, extras, value: NO_BYTES });
+        // Of several that make a new counter at once, memcached lets one and sends the others away.
+        if (reply.status === STATUS.notStored) continue;
+        const count = reply.value.length === 8 ? Number(reply.value.readBigUInt64BE()) : Number.NaN;
+        if (Number.isSafeInteger(count)) return count;
+        break;
+      }
       throw new FleetError('ER0228', `the counter ${wire} at ${address.text} is beyond what a number can hold`);
     },
 

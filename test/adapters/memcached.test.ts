@@ -78,6 +78,15 @@ requires('memcached')('memcached', () => {
     expect(await store.get('n')).toBe(String(2 ** 32));
   });
 
+  test('a new counter that many begin at once gives each of them a number of its own', async () => {
+    const handles = Array.from({ length: 8 }, () => memcached({ servers: server.address }));
+    for (let i = 0; i < 50; i++) {
+      const counts = await Promise.all(handles.map((handle) => handle.increment(`begun-at-once-${i}`)));
+      expect(counts.sort()).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    }
+    await Promise.all(handles.map((handle) => handle.close?.()));
+  });
+
   test('a counter beyond what a number can hold is an error', async () => {
     connectedStore();
     await bareClient(server.address).set(`${PREFIX}n`, String(Number.MAX_SAFE_INTEGER));
