@@ -6,7 +6,7 @@ import { storeContract } from '../../src/testing/store-contract.ts';
 import { type Fault, type FaultyProxy, faultyProxy, type MemcachedServer, requires, startMemcached } from '../support/servers.ts';
 
 const PREFIX = 'test:';
-const DEADLINE_MS = 200;
+const DEADLINE_MS = 400;
 /** Longer than a test may take. */
 const LONG_MS = 60_000;
 const MIB = 1024 * 1024;
