@@ -1,0 +1,403 @@
+import { type Action, type Call, doText, isEnded, isLive, type Policy, triggerText } from 'fleetbeat';
+import { type Book, claimIn, entryIn, idIn } from './book.ts';
+import type { Happening } from './happenings.ts';
+import type { Life } from './life.ts';
+
+/** One thing that must hold, whatever happens. */
+export interface Watch {
+  /** @returns what is wrong, or null */
+  see?(happening: Happening): string | null;
+  /** Asked once the faults have ended and the fleets had time to do what they can. @returns what is wrong, or null */
+  end?(ending: Ending): string | null;
+}
+
+export interface Ending {
+  /** The fleet that leads at the end. */
+  readonly leader: Life;
+  readonly lives: readonly Life[];
+  /** The actions whose triggers have held through the last beats, as far as the onlooker can tell. */
+  readonly due: ReadonlySet<string>;
+}
+
+export interface Premises {
+  readonly book: Book;
+  readonly policy: Policy;
+  /** Whether all clocks go alike, so that a lease means the same to everybody. */
+  readonly isTimely: boolean;
+}
+
+export type Invariant = (premises: Premises) => Watch;
+
+/**
+ * Whoever was told that an action is armed can rely on it: its record was in the store by then, and until it has ended it is
+ * not deleted, and an index entry leads to it, so that whoever starts next finds it. At the end, who leads knows it.
+ */
+export function noActionLost({ book }: Premises): Watch {
+  let head = 0;
+  return {
+    see(happening) {
+      if (happening.is === 'armed') {
+        const missing = happening.actions.find(({ token }) => !book.hasHeld(token));
+        return missing ? `${missing.token} was said to be armed, but the store never held it` : null;
+      }
+      if (happening.is !== 'stored') return null;
+      const { key, before, after } = happening;
+      if (idIn(key) !== null && after === null) {
+        const was = book.read(before);
+        return was && !isEnded(was) ? `the record of ${was.token} was deleted while it was ${was.status}` : null;
+      }
+      if (key === 'q:head') {
+        head = Number(after);
+        return lost(null);
+      }
+      return after === null ? lost(entryIn(key)) : null;
+    },
+    end({ leader }) {
+      const known = new Set(leader.fleet.actions().map(({ token }) => token));
+      for (const action of book.records())
+        if (!isEnded(action) && !known.has(action.token)) return `${leader.name} leads and does not know of ${textOf(action)}`;
+      return null;
+    },
+  };
+
+  /** Whether somebody who starts now finds every action, once the index entry `without` is deleted. */
+  function lost(without: number | null): string | null {
+    const found = new Set<string>();
+    for (const [n, id] of book.index) if (n > head && n !== without) found.add(id);
+    for (const action of book.records())
+      if (!isEnded(action) && !found.has(action.id))
+        return `nobody who starts now finds ${textOf(action)}, which is ${action.status}`;
+    return null;
+  }
+}
+
+/**
+ * One arming has one token for life. Under one token the same call is applied a second time only after something else has
+ * changed its subject meanwhile; a launch, a reboot and a restart never. A reboot or restart that was accepted is not even
+ * called again, unless a person said so.
+ */
+export function noEffectTwice({ book }: Premises): Watch {
+  /** When each call was applied last, counted in changes of the world. */
+  const applied = new Map<string, number>();
+  /** The last change of each subject by something else. */
+  const changed = new Map<string, { readonly at: number; readonly by: string }>();
+  const accepted = new Set<string>();
+  let changes = 0;
+  return {
+    see(happening) {
+      switch (happening.is) {
+        case 'stored': {
+          const [was, is] = idIn(happening.key) === null ? [] : [book.read(happening.before), book.read(happening.after)];
+          return was && is && isLive(was) && was.token !== is.token
+            ? `one arming of ${doText(was.do)} has two tokens, ${was.token} and ${is.token}`
+            : null;
+        }
+        case 'retried':
+          accepted.clear();
+          return null;
+        case 'mishap':
+          changes++;
+          changed.set(EVERYTHING, { at: changes, by: happening.what });
+          return null;
+        case 'calls': {
+          const called = callText(happening.permit.token, happening.call);
+          return isMarked(happening.call) && accepted.has(called) ? `${called} was accepted and is called again` : null;
+        }
+        case 'effect': {
+          const { token, verb, step, subject, outcome } = happening.effect;
+          const called = `${token} ${verb} ${step ?? ''}`;
+          accepted.add(called);
+          if (outcome !== 'applied') return null;
+          changes++;
+          const last = applied.get(called);
+          const since = last !== undefined && [...changed.values()].some(({ at, by }) => at > last && by !== called);
+          applied.set(called, changes);
+          changed.set(called, { at: changes, by: called });
+          if (last === undefined || (since && !isOnce(verb, step))) return null;
+          return `${called} was applied to ${subject} twice`;
+        }
+        default:
+          return null;
+      }
+    },
+  };
+}
+
+/**
+ * A waiting action is claimed only where what its fleet was told shows that its trigger holds, in a reading that is fresh:
+ * as judged by a model of its sight. One that is put back to wait waits for something that does not hold already.
+ */
+export function nothingBeforeItsState({ book, policy }: Premises): Watch {
+  const fired = new Set<string>();
+  /** Whether the trigger held when the fleet last looked at a record: as often as it does between its decision and the claim. */
+  const held = new Map<string, readonly boolean[]>();
+  return {
+    see(happening) {
+      if (happening.is === 'looks') {
+        const { by, key } = happening;
+        const action = book.known(by).get(idIn(key) ?? '');
+        const before = held.get(`${by.name} ${action?.id}`) ?? [];
+        if (action)
+          held.set(`${by.name} ${action.id}`, [book.sight(by).holds(action, by.now(), policy.freshMs), ...before.slice(0, 2)]);
+        return null;
+      }
+      if (happening.is !== 'asks' || happening.next === null) return null;
+      const { by, key, next } = happening;
+      const now = by.now();
+      const claimed = claimedBy(happening);
+      if (claimed !== null) {
+        fired.add(`${by.name} ${claimed}`);
+        const action = book.known(by).get(claimed);
+        if (action?.status !== 'waiting' || mayRunExpired(action, now)) return null;
+        return held.get(`${by.name} ${claimed}`)?.includes(true)
+          ? null
+          : `${by.name} claims ${textOf(action)}, but nothing that it was told shows that ${triggerText(action.when)}`;
+      }
+      const id = idIn(key);
+      const action = id === null ? undefined : book.read(next);
+      const before = id === null ? undefined : book.known(by).get(id);
+      if (
+        !action ||
+        !before ||
+        !fired.delete(`${by.name} ${id}`) ||
+        !isPutBack(before, action) ||
+        predecessorsOf(action, by, book).length > 0
+      )
+        return null;
+      return book.sight(by).holds(action, now, policy.freshMs)
+        ? `${by.name} lets ${textOf(action)} wait again for ${triggerText(action.when)}, which holds`
+        : null;
+    },
+  };
+}
+
+/**
+ * The steps of a lane begin one after the other: none while one in front of it has not ended well that its fleet knew of when
+ * it won the claim. What comes in front later comes too late.
+ */
+export function laneOrder({ book }: Premises): Watch {
+  const claiming = new Set<string>();
+  /** What stood in front of each action when its claim was won, until it has begun. */
+  const inFront = new Map<string, readonly Action[]>();
+  const begun = new Set<string>();
+  return {
+    see(happening) {
+      if (happening.is === 'learns' && happening.wrote) {
+        const id = claimIn(happening.key);
+        const action = id === null ? undefined : book.known(happening.by).get(id);
+        if (action && claiming.delete(`${happening.by.name} ${id}`))
+          inFront.set(action.token, predecessorsOf(action, happening.by, book));
+        return null;
+      }
+      if (happening.is !== 'asks') return null;
+      const claimed = claimedBy(happening);
+      if (claimed !== null) claiming.add(`${happening.by.name} ${claimed}`);
+      const action = book.read(idIn(happening.key) === null ? null : happening.next);
+      if (action?.status !== 'dispatching' || passesLane(action) || begun.has(action.token)) return null;
+      begun.add(action.token);
+      const known = book.known(happening.by);
+      const first = (inFront.get(action.token) ?? []).find(({ id, token }) => {
+        const now = known.get(id);
+        return now?.token === token && !isEnded(now);
+      });
+      return first ? `${textOf(action)} begins before ${textOf(first)}, which is ${first.status}` : null;
+    },
+  };
+}
+
+/**
+ * No driver accepts an effect under an older fence than it has seen. Whoever claims an action has renewed the lease within its
+ * time, by its own clock; whoever calls has too, and has claimed the action under the very fence that the effect carries. Where all clocks
+ * go alike, two never lead at once, and nothing is accepted from who does not lead.
+ */
+export function oneLeaderActs({ isTimely }: Premises): Watch {
+  const fences = new Map<string, number>();
+  const terms = new Map<Life, { readonly since: number; readonly leaseMs: number }>();
+  const claims = new Set<string>();
+  return {
+    see(happening) {
+      switch (happening.is) {
+        case 'learns':
+          if (happening.key === 'leader' && happening.wrote && happening.text !== null)
+            terms.set(happening.by, { since: happening.askedAt, leaseMs: JSON.parse(happening.text).leaseMs });
+          return null;
+        case 'stored':
+          if (claimIn(happening.key) !== null && happening.after !== null)
+            claims.add(`${claimIn(happening.key)} ${happening.after}`);
+          return null;
+        case 'asks':
+          return claimedBy(happening) !== null && !leads(happening.by)
+            ? `${happening.by.name} claims an action, but its lease is over`
+            : null;
+        case 'calls': {
+          const { by, permit } = happening;
+          if (!leads(by)) return `${by.name} calls a driver, but its lease is over`;
+          const claim = `${permit.token.slice(0, permit.token.lastIndexOf('.'))} ${permit.fence} ${by.name}`;
+          return claims.has(claim) ? null : `${by.name} calls a driver for ${permit.token}, which it has not claimed`;
+        }
+        case 'effect': {
+          const { fence, token } = happening.effect;
+          const highest = fences.get(happening.driver) ?? 0;
+          if (isTimely && !leads(happening.by))
+            return `${happening.driver} accepted ${token} after the lease of ${happening.by.name}`;
+          fences.set(happening.driver, Math.max(highest, fence));
+          return fence < highest
+            ? `${happening.driver} accepted ${token} with fence ${fence} after it had seen ${highest}`
+            : null;
+        }
+        case 'step': {
+          if (!isTimely) return null;
+          const leaders = happening.lives.filter((life) => life.isAlive && life.fleet.role !== 'standby');
+          return leaders.length > 1 ? `${leaders.map(({ name }) => name).join(' and ')} lead at once` : null;
+        }
+        default:
+          return null;
+      }
+    },
+  };
+
+  function leads(life: Life): boolean {
+    const term = terms.get(life);
+    return term !== undefined && life.now() - term.since < term.leaseMs;
+  }
+}
+
+/** Whoever calls a driver knows that the store holds the action as dispatching, with its `begun`, under the token of the call. */
+export function intentBeforeEffect({ book }: Premises): Watch {
+  return {
+    see(happening) {
+      if (happening.is !== 'calls') return null;
+      const { by, call, permit } = happening;
+      for (const action of book.known(by).values()) {
+        if (action.token !== permit.token) continue;
+        return action.status === 'dispatching' && action.begun !== null
+          ? null
+          : `${by.name} calls ${doText(call.do)}, but in the store ${action.token} is ${action.status}`;
+      }
+      return `${by.name} calls ${doText(call.do)} under ${permit.token}, of which the store has no record`;
+    },
+  };
+}
+
+/** What has ended stays as it ended, and no fleet calls anything for an action that it has told to be cancelled. */
+export function cancelledStaysCancelled({ book }: Premises): Watch {
+  const told = new Map<Life, Set<string>>();
+  return {
+    see(happening) {
+      switch (happening.is) {
+        case 'says': {
+          if (happening.action.status !== 'cancelled') return null;
+          const those = told.get(happening.by) ?? new Set();
+          told.set(happening.by, those.add(happening.action.token));
+          return null;
+        }
+        case 'calls':
+          return told.get(happening.by)?.has(happening.permit.token)
+            ? `${happening.by.name} calls ${doText(happening.call.do)} for ${happening.permit.token}, which it said was cancelled`
+            : null;
+        case 'stored': {
+          if (idIn(happening.key) === null) return null;
+          const [was, is] = [book.read(happening.before), book.read(happening.after)];
+          return was && is && isEnded(was) && was.token === is.token && was.status !== is.status
+            ? `${was.token} was ${was.status} and is ${is.status}`
+            : null;
+        }
+        default:
+          return null;
+      }
+    },
+  };
+}
+
+/** Once the faults are over, what can fire has fired within a bounded number of beats, and what was begun has come to its end. */
+export function triggersFire({ book }: Premises): Watch {
+  return {
+    end({ due }) {
+      for (const action of book.records()) {
+        if (!isLive(action)) continue;
+        if (action.status !== 'waiting') return `${textOf(action)} is still ${action.status}`;
+        if (due.has(action.token)) return `${textOf(action)} waits though ${triggerText(action.when)}`;
+      }
+      return null;
+    },
+  };
+}
+
+/** No chart fails, nothing unforeseen is thrown, every beat ends, and no chart is busy for an action that is over. */
+export function noStuckCharts({ book }: Premises): Watch {
+  return {
+    see(happening) {
+      if (happening.is === 'fault') return `${happening.by.name}: ${happening.key} failed: ${String(happening.error)}`;
+      if (happening.is !== 'says') return null;
+      const { history } = happening.action;
+      const strange = history.find(({ code, message }) => code === 'ER0220' && !FORESEEN.test(message ?? ''));
+      return strange
+        ? `${textOf(happening.action)} failed for a reason that the schedule did not give: ${strange.message}`
+        : null;
+    },
+    end({ leader, lives }) {
+      for (const life of lives) if (life.beats > 0) return `a beat of ${life.name} does not end`;
+      if ([...book.records()].some(isLive)) return null;
+      for (const view of leader.fleet.views()) {
+        if (view.gone || (view.level === 'instances' && view.ip === null)) continue;
+        const actor = leader.fleet.actor(view.level, view.name);
+        const isBusy = actor.getSnapshot().hasTag('busy');
+        leader.fleet.release(actor);
+        if (isBusy) return `the chart of ${view.key} is busy, and no action is live`;
+      }
+      return null;
+    },
+  };
+}
+
+export const INVARIANTS: readonly Invariant[] = [
+  noActionLost,
+  noEffectTwice,
+  nothingBeforeItsState,
+  laneOrder,
+  oneLeaderActs,
+  intentBeforeEffect,
+  cancelledStaysCancelled,
+  triggersFire,
+  noStuckCharts,
+];
+
+const EVERYTHING = 'everything';
+
+/** Why a call may have an outcome that nobody knows: what the network and the simulated world do to it. */
+const FORESEEN = /was lost$|in time$|\(simulated\)$|gone from the store$/;
+
+const textOf = ({ token, do: what }: Action): string => `${doText(what)} (${token})`;
+
+const callText = (token: string, { do: what, step }: Call): string => `${token} ${what.verb} ${step ?? ''}`;
+
+/** Calls whose effect shows in a mark that changes, and nowhere else. */
+const isMarked = ({ do: { verb } }: Call): boolean => verb === 'reboot' || verb === 'restart';
+
+const isOnce = (verb: string, step: string | undefined): boolean =>
+  verb === 'launch' || verb === 'reboot' || (step ?? verb) === 'restart';
+
+const passesLane = ({ do: { verb } }: Action): boolean => verb === 'stop' || verb === 'terminate';
+
+const mayRunExpired = (action: Action, now: number): boolean =>
+  action.onExpire === 'run' && action.expiresAt !== null && now >= action.expiresAt;
+
+/** The id of the action that is being claimed; a claim that is renewed is none. */
+const claimedBy = ({ key, expected, next }: Extract<Happening, { is: 'asks' }>): string | null =>
+  next === null || next === expected ? null : claimIn(key);
+
+/** What stands in front of an action in its lane and has not ended, as far as a fleet knows. */
+export const predecessorsOf = (action: Action, life: Life, book: Book): readonly Action[] =>
+  [...book.known(life).values()].filter((other) => other.lane === action.lane && isBefore(other, action) && !isEnded(other));
+
+/** Two fleets that arm at once may give one place twice; then the ids decide. */
+const isBefore = (a: Action, b: Action): boolean => a.order < b.order || (a.order === b.order && a.id < b.id);
+
+/** Whether an action that had fired goes on waiting for what it had fired on. */
+const isPutBack = (before: Action, after: Action): boolean =>
+  before.status === 'waiting' &&
+  after.status === 'waiting' &&
+  before.token === after.token &&
+  before.expiresAt === after.expiresAt &&
+  before.attempts === after.attempts &&
+  triggerText(before.when) === triggerText(after.when);

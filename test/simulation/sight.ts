@@ -1,0 +1,171 @@
+import type { Action, Heartbeat, InstanceFacts, Reading, ServiceFacts, Trigger } from 'fleetbeat';
+
+/** What a fleet can have seen, by what was brought to it: a model of its inventory that shares no code with it. */
+export interface Sight {
+  readInstances(source: string, reading: Reading<InstanceFacts>): void;
+  readServices(source: string, reading: Reading<ServiceFacts>): void;
+  /** A heartbeat that a host pushed. */
+  hear(beat: Heartbeat): void;
+  blind(source: string): void;
+  /** Whether the trigger of an action holds in what was seen, and that is fresh. */
+  holds(action: Pick<Action, 'when' | 'armedAt'>, now: number, freshMs: number): boolean;
+}
+
+/** One entity, as it was last seen for certain. */
+interface Seen {
+  ip: string | null;
+  source: string;
+  readAt: number;
+  /** The words that hold, and since which reading. */
+  since: Map<string, number>;
+}
+
+interface SeenInstance extends Seen {
+  wasUp: boolean;
+  sshMisses: number;
+  /** Complete readings in a row that did not list it. */
+  missed: number;
+  power: string;
+}
+
+/** The policy's `tolerance`. */
+const TOLERANCE = 2;
+
+export function createSight(): Sight {
+  const instances = new Map<string, SeenInstance>();
+  const services = new Map<string, Seen>();
+  const blind = new Set<string>();
+  const heard = new Map<string, number>();
+
+  function show(seen: Seen, source: string, readAt: number, words: readonly string[]): void {
+    const before = blind.has(source) ? new Map<string, number>() : seen.since;
+    seen.since = new Map(words.map((word) => [word, before.get(word) ?? readAt]));
+    seen.source = source;
+    seen.readAt = readAt;
+  }
+
+  function showInstance(seen: SeenInstance, source: string, facts: InstanceFacts): void {
+    seen.power = facts.power?.state ?? 'unknown';
+    seen.missed = 0;
+    seen.ip = facts.ip ?? seen.ip;
+    const isDoubtful = seen.power === 'running' && facts.ssh !== 'up' && seen.wasUp;
+    seen.sshMisses = isDoubtful ? seen.sshMisses + 1 : 0;
+    if (isDoubtful && seen.sshMisses < TOLERANCE) return;
+    show(seen, source, facts.readAt, isDoubtful ? ['unreachable'] : wordsOfInstance(facts));
+    if (seen.power !== 'running') seen.wasUp = false;
+    else if (facts.ssh === 'up') seen.wasUp = true;
+  }
+
+  const newInstance = (): SeenInstance => ({
+    ip: null,
+    source: '',
+    readAt: 0,
+    since: new Map(),
+    wasUp: false,
+    sshMisses: 0,
+    missed: 0,
+    power: 'unknown',
+  });
+
+  function takeServices(source: string, items: readonly ServiceFacts[]): void {
+    for (const facts of items) {
+      const seen = services.get(facts.name) ?? { ip: facts.ip ?? null, source: '', readAt: 0, since: new Map<string, number>() };
+      services.set(facts.name, seen);
+      if (facts.readAt >= seen.readAt) show(seen, source, facts.readAt, wordsOfService(facts));
+    }
+  }
+
+  function at(ip: string): SeenInstance | undefined {
+    const tenants = [...instances.values()].filter(
+      (seen) => seen.ip === ip && seen.power !== 'terminated' && seen.missed < TOLERANCE,
+    );
+    const listed = tenants.filter((seen) => seen.missed === 0);
+    const [only, ...others] = listed.length > 0 ? listed : tenants;
+    return others.length === 0 ? only : undefined;
+  }
+
+  function look(trigger: Extract<Trigger, { on: 'holds' }>): Seen | undefined {
+    const { level, subject } = trigger;
+    if ('ip' in subject) return level === 'instances' ? at(subject.ip) : undefined;
+    const wanted = /\/wanted\/(.+)$/.exec(subject.key)?.[1];
+    if (wanted !== undefined) return at(wanted);
+    return (level === 'instances' ? instances : services).get(subject.key.slice(subject.key.lastIndexOf('/') + 1));
+  }
+
+  function isHeld(trigger: Trigger, isFresh: (readAt: number) => boolean): boolean {
+    switch (trigger.on) {
+      case 'now':
+        return true;
+      case 'holds': {
+        const seen = look(trigger);
+        if (!seen || blind.has(seen.source) || !isFresh(seen.readAt)) return false;
+        const since = seen.since.get(trigger.state);
+        return since !== undefined && seen.readAt - since >= (trigger.forMs ?? 0);
+      }
+      case 'all':
+        return trigger.of.every((part) => isHeld(part, isFresh));
+      case 'any':
+        return trigger.of.some((part) => isHeld(part, isFresh));
+      case 'atLeast':
+        return trigger.of.filter((part) => isHeld(part, isFresh)).length >= trigger.count;
+      default:
+        return trigger satisfies never;
+    }
+  }
+
+  return {
+    readInstances(source, { items, complete, readAt }) {
+      const listed = new Set<string>();
+      for (const facts of items) {
+        const id = facts.id ?? '';
+        listed.add(id);
+        const seen = instances.get(id) ?? newInstance();
+        instances.set(id, seen);
+        showInstance(seen, source, facts);
+      }
+      for (const [id, seen] of instances) {
+        if (!complete || listed.has(id)) continue;
+        seen.missed++;
+        if (seen.missed >= TOLERANCE)
+          show(seen, source, readAt, seen.power === 'terminated' ? ['terminated', 'known'] : ['absent', 'known']);
+      }
+      blind.delete(source);
+    },
+    readServices(source, { items }) {
+      takeServices(source, items);
+      blind.delete(source);
+    },
+    hear({ source, epoch, seq, services: reading }) {
+      const last = heard.get(`${source} ${epoch}`) ?? -1;
+      if (seq <= last) return;
+      heard.set(`${source} ${epoch}`, seq);
+      takeServices(source, reading?.items ?? []);
+    },
+    blind(source) {
+      blind.add(source);
+    },
+    holds: ({ when, armedAt }, now, freshMs) => isHeld(when, (readAt) => readAt >= armedAt || now - readAt <= freshMs),
+  };
+}
+
+function wordsOfInstance(facts: InstanceFacts): readonly string[] {
+  const power = facts.power?.state ?? 'unknown';
+  if (power !== 'running') return [power, 'known'];
+  if (facts.ssh !== 'up') return ['pending', 'known'];
+  const rungs = ['running', 'ssh-up', 'known'];
+  if (facts.binaries) rungs.push('bootstrapped');
+  if (facts.binaries && facts.agent) rungs.push('managed');
+  return rungs;
+}
+
+/** The words of a service by its code: those that the simulated services say. */
+const WORDS_OF_CODE: ReadonlyMap<string, readonly string[]> = new Map([
+  ['000000', ['up', 'running', 'installed', 'known']],
+  ['ER0019', ['starting', 'installed', 'known']],
+  ['ER0020', ['stopping', 'installed', 'known']],
+  ['ER0023', ['stopped', 'installed', 'known']],
+  ['ER0024', ['uninstalled', 'known']],
+  ['ER0005', ['failing', 'installed', 'known']],
+]);
+
+const wordsOfService = ({ code }: ServiceFacts): readonly string[] => WORDS_OF_CODE.get(code) ?? ['unknown'];

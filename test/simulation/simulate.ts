@@ -1,0 +1,59 @@
+import fc from 'fast-check';
+import { BOUND } from './moves.ts';
+import { type Breach, play } from './schedule.ts';
+
+export interface Simulation {
+  /** How many schedules are played. */
+  readonly runs: number;
+  readonly seed: number;
+  /** Only the schedule that an earlier failure has named. */
+  readonly path?: string;
+  /** Told from time to time how many have been played. */
+  readonly onProgress?: (played: number) => void;
+}
+
+/** A schedule that broke an invariant, after everything that did not matter was left out of it. */
+export interface Failure {
+  readonly breach: Breach;
+  readonly numbers: readonly number[];
+  /** Everything that happened, in order. */
+  readonly trace: readonly string[];
+  /** How many schedules were played before one failed. */
+  readonly after: number;
+  readonly seed: number;
+  readonly path: string;
+}
+
+const LONGEST = 120;
+const PROGRESS_EVERY = 500;
+
+/** What decides a schedule: its setting, then one number for each move. */
+const schedule: fc.Arbitrary<readonly number[]> = fc.array(fc.nat(BOUND - 1), { maxLength: LONGEST, size: 'max' });
+
+/** Plays schedules until one breaks an invariant. @returns null where none did */
+export async function simulate({ runs, seed, path, onProgress }: Simulation): Promise<Failure | null> {
+  let played = 0;
+  const property = fc.asyncProperty(schedule, async (numbers) => {
+    const breach = await play(numbers);
+    if (++played % PROGRESS_EVERY === 0) onProgress?.(played);
+    if (breach) throw new Error(`${breach.invariant}: ${breach.what}`);
+  });
+  const replay = path === undefined ? {} : { path, endOnFailure: true };
+  const details = await fc.check(property, { numRuns: runs, seed, ...replay });
+  if (!details.failed) return null;
+  const [numbers] = details.counterexample ?? [[]];
+  const trace: string[] = [];
+  const breach = await play(numbers, (line) => trace.push(line));
+  if (!breach) throw new Error(`the schedule ${JSON.stringify(numbers)} failed once and then did not: it is not deterministic`);
+  return { breach, numbers, trace, after: details.numRuns, seed: details.seed, path: details.counterexamplePath ?? '' };
+}
+
+/** A failure as a person reads it: the schedule, what broke, how to see it again. */
+export const reportOf = ({ breach, trace, after, seed, path }: Failure): string =>
+  [
+    ...trace,
+    '',
+    `${breach.invariant} does not hold: ${breach.what}`,
+    `found in schedule ${after}; play just this one again with`,
+    `  npm run simulate -- --seed ${seed} --path ${path}`,
+  ].join('\n');
