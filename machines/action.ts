@@ -82,11 +82,7 @@ export const actionMachine = setup({
       action: ({ context, event }) => {
         const output = outputOf(event);
         if (!output || !('action' in output)) return context.action;
-        const action = output.action as Action;
-        const { history } = attempted(context, { outcome: 'deferred' });
-        // What ran because its time was over has had its turn: its time is not over again at once.
-        const hasRunOut = action.onExpire === 'run' && action.expiresAt !== null && context.seenAt >= action.expiresAt;
-        return { ...action, status: 'waiting', history, expiresAt: hasRunOut ? null : action.expiresAt };
+        return { ...(output.action as Action), status: 'waiting', history: attempted(context, { outcome: 'deferred' }).history };
       },
     }),
     noteDone: assign({ action: ({ context }) => attempted(context, { outcome: 'done' }) }),

@@ -77,15 +77,8 @@ export function createActions(fleet: {
     if (status === 'claiming' || status === 'dispatching') return;
     const isSame = before !== null && (before.context as ActionContext).action === action;
     if (isSame && (before.value === status || status === 'waiting')) return;
-    const { when, attempts, history, expiresAt } = action;
-    void write(id, {
-      status,
-      when,
-      attempts,
-      history,
-      ...(expiresAt === null ? { expiresAt } : {}),
-      ...(before?.value === 'failed' ? { begun: null } : {}),
-    });
+    const { when, attempts, history } = action;
+    void write(id, { status, when, attempts, history, ...(before?.value === 'failed' ? { begun: null } : {}) });
   }
 
   async function write(id: ActionId, patch: ActionPatch): Promise<void> {
@@ -122,10 +115,8 @@ export function createActions(fleet: {
       const chart = chartOf(action);
       const status = (chart?.value ?? 'waiting') as ActionStatus;
       if (status === 'failed' || isEnded({ status })) continue;
-      // What an earlier leader has begun goes on, though its claim could not be had at once.
-      const isUnderWay = action.status === 'dispatching' && action.begun !== null;
-      const { fresh, holds } = isUnderWay ? UNDER_WAY : fleet.judge(chart ? { ...action, when: whenOf(chart) } : action);
-      const isDue = holds && (isUnderWay || isFirstInLane(action, queue.lane(action.lane)));
+      const { fresh, holds } = fleet.judge(chart ? { ...action, when: whenOf(chart) } : action);
+      const isDue = holds && isFirstInLane(action, queue.lane(action.lane));
       const mayExpire = action.expiresAt !== null && now >= action.expiresAt;
       if (status === 'waiting' && !isDue && !mayExpire) continue;
       charts.deliver(action.id, { type: 'heartbeat', now, fresh, holds: isDue } as { type: string });
@@ -189,8 +180,6 @@ const RESTORED: { readonly [S in ActionStatus]: string | null } = {
   expired: null,
   cancelled: null,
 };
-
-const UNDER_WAY: Verdict = { fresh: true, holds: true };
 
 const contextOf = (action: Action, limits: ActionLimits): ActionContext => ({
   action,

@@ -5,7 +5,6 @@ import type { Action, Step } from './domain/action.ts';
 import { isRetryable, knownCode, OK } from './domain/codes.ts';
 import { doText } from './domain/command.ts';
 import type { EntityKey, Instant } from './domain/identity.ts';
-import { isFirstInLane } from './domain/lanes.ts';
 import type { Outcome } from './domain/plan.ts';
 import { triggerText, type Verdict } from './domain/trigger.ts';
 import { FleetError } from './errors.ts';
@@ -31,18 +30,12 @@ export function createDispatch(fleet: {
     }
   });
 
-  /** Whether nothing has come in front of it since it was found to be due; what has begun goes on. */
-  function isNext(action: Action): boolean {
-    return action.begun !== null || isFirstInLane(action, fleet.queue.lane(action.lane));
-  }
-
   function planned(action: Action): Outcome {
     return isPerhapsCalled(action) ? run(action) : fleet.plan(action);
   }
 
   /** Does what the action comes to now; null where that has changed while its entity was busy with something else. */
   async function advance(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
-    if (!isNext(action)) return { outcome: 'deferred', action };
     const outcome = planned(action);
     if (outcome.is === 'satisfied') return { outcome: 'done', code: OK };
     if (outcome.is === 'rejected') {
@@ -66,7 +59,7 @@ export function createDispatch(fleet: {
     const actor = fleet.entities.hold(key);
     const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
     try {
-      if (!(await available(actor, event, signal, () => isNext(action) && isDueNow(planned(action))))) return null;
+      if (!(await available(actor, event, signal, () => isDueNow(planned(action))))) return null;
       return await outcomeOf(actor, { ...event, now: fleet.now() }, signal, () => {
         if (actor.getSnapshot().status === 'active')
           actor.send({ type: 'cancel', now: fleet.now(), token: action.token, reason: 'ER0217' });
@@ -113,8 +106,8 @@ function available(
     };
     const subscription = actor.subscribe({
       next: (snapshot) => {
-        if (!isWanted()) end(false);
-        else if (snapshot.can(event)) end(true);
+        if (snapshot.can(event)) end(true);
+        else if (!isWanted()) end(false);
       },
       error: () => reject(chartFailed(actor)),
       complete: () => end(false),
