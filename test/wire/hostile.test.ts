@@ -98,7 +98,7 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   fc.tuple(hostileField, hostileValue).map(
     ([field, value]): Mutation =>
       (root, at) =>
-        put(containerAt(root, at), field, value),
+        put(containerAt(root, at), field, structuredClone(value)),
   ),
   fc.constant<Mutation>((root, at) => {
     const container = containerAt(root, at);
