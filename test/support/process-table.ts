@@ -20,6 +20,29 @@ export function killFamily(pid: number): void {
   signalFamily(pid, 'SIGKILL');
 }
 
+/**
+ * Stops a process and all that descends from it, and returns when they stand still: a signal is only noted by `kill`, and each
+ * thread serves on until it is next interrupted.
+ */
+export function stopFamily(pid: number): void {
+  const members = family(pid);
+  for (const member of members) sendSignal(member, 'SIGSTOP');
+  while (members.some(isAwake)) Atomics.wait(asleep, 0, 0, 1);
+}
+
+const asleep = new Int32Array(new SharedArrayBuffer(4));
+
+const isAwake = (pid: number): boolean =>
+  threads(pid).some((thread) => /^[RSDI]$/.test(fieldsAt(`/proc/${pid}/task/${thread}/stat`)[0] ?? ''));
+
+function threads(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
@@ -51,13 +74,17 @@ function allPids(): readonly number[] {
 }
 
 function stat(pid: number): { readonly parent: number; readonly startedAt: string } | null {
+  const { 0: state, 1: parent, 19: start } = fieldsAt(`/proc/${pid}/stat`);
+  return parent === undefined || start === undefined || state === 'Z' ? null : { parent: Number(parent), startedAt: start };
+}
+
+/** The fields of a `stat` file from the state on; none where the process, or its thread, is gone. */
+function fieldsAt(path: string): readonly string[] {
   try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name in parentheses may hold blanks; fields are counted from the one behind it, the state.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const [state, parent, start] = [fields[0], fields[1], fields[19]];
-    return parent === undefined || start === undefined || state === 'Z' ? null : { parent: Number(parent), startedAt: start };
+    const text = readFileSync(path, 'utf8');
+    // The name in parentheses may hold blanks.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return null;
+    return [];
   }
 }

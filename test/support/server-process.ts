@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import { killFamily, signalFamily } from './process-table.ts';
+import { killFamily, signalFamily, stopFamily } from './process-table.ts';
 import { forgetPid, recordPid } from './run-folder.ts';
 
 /** A server that runs in the foreground as our child. */
@@ -48,7 +48,7 @@ export async function launch({ command, args, host, port, greeting }: Launch): P
       if (running.has(child)) killFamily(pid);
       await exited;
     },
-    freeze: () => signalFamily(pid, 'SIGSTOP'),
+    freeze: () => stopFamily(pid),
     thaw: () => signalFamily(pid, 'SIGCONT'),
   };
   const deadline = performance.now() + START_MS;
