@@ -36,7 +36,7 @@ describe('the packed package', () => {
     expect(readdirSync(join(consumer, 'package')).sort()).toEqual(
       ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'machines', 'package.json'].sort(),
     );
-    expect(readdirSync(join(consumer, 'package/dist')).sort()).toEqual(['adapters', 'machines', 'src']);
+    expect(readdirSync(join(consumer, 'package/dist')).sort()).toEqual(['adapters', 'chunks', 'machines', 'src']);
   });
 
   test.each(entries)('%s is there under its name', async (entry) => {
