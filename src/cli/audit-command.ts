@@ -1,6 +1,11 @@
+import { resolve } from 'node:path';
+import { FleetError } from '../errors.ts';
 import { printable } from '../wire/refusal.ts';
 import type { AuditAsked } from './audit-options.ts';
+import { findConfiguration } from './config/find.ts';
+import { readConfiguration } from './config/read.ts';
 import { EXIT, type ExitCode } from './exit.ts';
+import type { Options } from './options.ts';
 import { type Look, lookOf, tinted } from './render/look.ts';
 import { table } from './render/table.ts';
 import type { Terminal } from './terminal.ts';
@@ -8,7 +13,19 @@ import type { Terminal } from './terminal.ts';
 type AuditLine = import('../../adapters/audit.ts').AuditLine;
 type AuditVerdict = import('../../adapters/audit.ts').AuditVerdict;
 
-/** `fleetbeat audit`: it asks no fleet, and changes nothing. A pipe gets the lines as they stand in the log. */
+/** `fleetbeat audit`: of the log that is asked for, or that the configuration names. */
+export async function audit(asked: AuditAsked, { config }: Options, terminal: Terminal): Promise<ExitCode> {
+  const file = asked.file === undefined ? await configuredFile(terminal.cwd, config) : resolve(terminal.cwd, asked.file);
+  return showAudit({ ...asked, file }, terminal);
+}
+
+async function configuredFile(cwd: string, config: string | undefined): Promise<string> {
+  const { audit: configured, origin } = await readConfiguration(findConfiguration(cwd, config));
+  if (configured) return configured.file;
+  throw new FleetError('ER0230', `${origin.file}: audit: found nothing, allowed: the file of a log, or --file`);
+}
+
+/** It asks no fleet, and changes nothing. A pipe gets the lines as they stand in the log. */
 export async function showAudit(asked: AuditAsked & { readonly file: string }, terminal: Terminal): Promise<ExitCode> {
   return asked.verify ? verify(asked, terminal) : list(asked, terminal);
 }

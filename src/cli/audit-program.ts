@@ -5,6 +5,7 @@ import { type AuditAsked, type RawAuditOptions, readAuditOptions } from './audit
 export function addAudit(root: Command, then: (asked: AuditAsked) => void): void {
   root
     .command('audit')
+    .allowExcessArguments(false)
     .description('what was seen and done, by whom and why: the lines of the audit log')
     .option('--since <time>', 'from then on: how long ago (30m, 12h, 7d) or a time (2026-05-01T08:30:00Z)')
     .option('--entity <name>', 'only of this: a name, an id, or a key such as services/node10')

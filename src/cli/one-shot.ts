@@ -72,7 +72,7 @@ function refuseWaitless({ waits }: Options, { origin }: Configuration, { isShare
   if (waits || isShared) return;
   throw new FleetError(
     'ER0230',
-    `${origin.file}: store: found memory together with --no-wait, allowed: a shared store, such as memcached`,
+    `${origin.file}: store: found memory together with --no-wait, allowed: a store that outlives this process, such as sqlite`,
   );
 }
 

@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { printable } from '../wire/refusal.ts';
+import type { AuditAsked } from './audit-options.ts';
+import { addAudit } from './audit-program.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { CONFIG_ACTION_TEXTS, INSTANCE_ACTION_TEXTS, SERVICE_ACTION_TEXTS } from './levels.ts';
 import { type DemoOptions, type Options, type RawDemoOptions, type RawOptions, readDemoOptions, readOptions } from './options.ts';
@@ -18,6 +20,7 @@ export interface Handlers {
   ask(asked: Asked, options: Options): Promise<ExitCode>;
   /** Without a level, commands come on stdin. */
   stdin(options: Options): Promise<ExitCode>;
+  audit(asked: AuditAsked, options: Options): Promise<ExitCode>;
   daemon(options: Options): Promise<ExitCode>;
   demo(options: DemoOptions): Promise<ExitCode>;
 }
@@ -30,7 +33,7 @@ interface Surroundings {
   readonly version: string;
 }
 
-const LEVELS = ['instances', 'services', 'config', 'heartbeat', 'demo'];
+const LEVELS = ['instances', 'services', 'config', 'audit', 'heartbeat', 'demo'];
 
 /** What is to be done, once everything on the command line has been understood. */
 export type Task = () => Promise<ExitCode>;
@@ -73,7 +76,7 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
     .option('--json', 'JSON also on a terminal; it is what a pipe gets')
     .option('--every <duration>', 'the time between two beats, such as 500ms, 10s, 1m')
     .option('--timeout <duration>', 'how long to await the outcome; then exit 75, and what was armed goes on')
-    .option('--no-wait', 'leave the outcome to whoever leads the fleet of a shared store, and exit 75 at once')
+    .option('--no-wait', 'leave the outcome to whoever leads the fleet, and exit 75 at once; not with the store memory')
     .version(around.version)
     .allowExcessArguments()
     .action((options: RawOptions, command: Command) => {
@@ -94,6 +97,11 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
   addLevel(root, 'instances', 'the machines: rungs 1 to 5 of the ladder', INSTANCE_ACTION_TEXTS, ask, INSTANCE_EXAMPLES);
   addLevel(root, 'services', 'what runs on them: rungs 6 to 8', SERVICE_ACTION_TEXTS, ask, SERVICE_EXAMPLES);
   addConfig(root, ask);
+  addAudit(root, (asked) => {
+    refuse(root, 'audit', ['every', 'timeout', 'wait']);
+    const options = readOptions(root.opts());
+    then(() => handlers.audit(asked, options));
+  });
   root
     .command('heartbeat')
     .allowExcessArguments(false)

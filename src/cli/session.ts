@@ -1,7 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import type { Action } from '../domain/action.ts';
 import type { Heartbeat } from '../domain/heartbeat.ts';
-import { type ActionId, type Ip, parseIp } from '../domain/identity.ts';
+import { type ActionId, type EntityKey, type Ip, parseIp } from '../domain/identity.ts';
+import { instanceLane } from '../domain/plan.ts';
 import type { Fleet } from '../index.ts';
 import { assemble } from './config/assemble.ts';
 import { type Configuration, isMemory } from './config/check.ts';
@@ -24,9 +25,13 @@ export async function openSession(
   configuration: Configuration,
   options: { readonly env: NodeJS.ProcessEnv; readonly everyMs: number; readonly acts?: boolean },
 ): Promise<Session> {
-  const [{ createFleet }, assembly] = await Promise.all([import('../fleet.ts'), assemble(configuration, options)]);
   let mayAct = options.acts ?? false;
-  const fleet = createFleet({ ...assembly.options, allow: () => mayAct || 'this command line only asks' });
+  const laneAt = (ip: Ip) => laneAtOf(fleet, configuration)(ip);
+  const [{ createFleet }, assembly] = await Promise.all([
+    import('../fleet.ts'),
+    assemble(configuration, { ...options, delivers: mayAct, laneAt }),
+  ]);
+  const fleet: Fleet = createFleet({ ...assembly.options, allow: () => mayAct || 'this command line only asks' });
   const latest = new Map<ActionId, Action>();
   fleet.on('action', (action) => latest.set(action.id, action));
   return {
@@ -43,6 +48,12 @@ export async function openSession(
     },
   };
 }
+
+/** Finds the lane of the instance at an ip, or of the one that is wanted there. */
+export const laneAtOf =
+  ({ views }: Pick<Fleet, 'views'>, { cloud }: Configuration) =>
+  (ip: Ip): EntityKey =>
+    instanceLane(views().find((view) => view.level === 'instances' && view.ip === ip) ?? 'none', cloud.name, ip);
 
 /** This host, as `local` and `world` mean it. */
 export function ownHost(): NonNullable<Heartbeat['host']> {

@@ -3,7 +3,6 @@ import { type Action, isLive } from '../domain/action.ts';
 import { type Code, OK } from '../domain/codes.ts';
 import type { Command } from '../domain/command.ts';
 import { asActionId, type EntityKey, levelOf } from '../domain/identity.ts';
-import { instanceLane } from '../domain/plan.ts';
 import type { View } from '../domain/view.ts';
 import type { Reply } from '../index.ts';
 import { type ActionsDocument, type ConsoleRow, fromActions, toSteps } from '../wire/index.ts';
@@ -13,7 +12,7 @@ import { EXIT, gravest } from './exit.ts';
 import { codeOf, exitOf, outcomeOf } from './outcome.ts';
 import { beatUnless, viewsOf } from './queries.ts';
 import { awaitedText, doneText, endText } from './render/narration.ts';
-import type { Session } from './session.ts';
+import { laneAtOf, type Session } from './session.ts';
 
 /** How a command's outcome is awaited. */
 export interface Manner {
@@ -87,7 +86,7 @@ export async function arm(document: ActionsDocument, session: Session, manner: M
   const steps = toSteps(document, {
     cloud,
     services: configuration.services,
-    laneAt: (ip) => instanceLane(fleet.views().find((view) => view.level === 'instances' && view.ip === ip) ?? 'none', cloud, ip),
+    laneAt: laneAtOf(fleet, configuration),
   });
   const actions = await settle(await fleet.arm(steps), session, manner);
   return { document: fromActions(actions), exit: exitOf(actions) };

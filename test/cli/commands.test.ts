@@ -124,7 +124,7 @@ describe('a command line', () => {
   });
 
   test.each<[string[], string]>([
-    [['nodes', 'start'], 'Unknown level: found "nodes", allowed: instances, services, config, heartbeat, demo'],
+    [['nodes', 'start'], 'Unknown level: found "nodes", allowed: instances, services, config, audit, heartbeat, demo'],
     [['services', 'strat', 'node10'], 'Unknown action: found "strat", allowed: status, install,'],
     [['services'], 'an action is missing, allowed for services: status,'],
     [['services', 'start', 'a', 'b', 'c'], 'too many arguments'],
@@ -133,7 +133,7 @@ describe('a command line', () => {
     [['heartbeat', '--every', '-1s'], '--every'],
     [['heartbeat', '--no-wait'], 'heartbeat: found --no-wait, which means nothing here'],
     [['demo', '--speed', '0'], '--speed: found "0", allowed: a number from 1 to 100'],
-    [['services', 'start', 'node10', '--no-wait'], 'store: found memory together with --no-wait, allowed: a shared store'],
+    [['services', 'start', 'node10', '--no-wait'], 'store: found memory together with --no-wait, allowed: a store that outlives'],
     [['services', 'start', 'node10', '--config', 'nowhere.json'], 'nowhere.json: its root: found ENOENT'],
     [['instances', 'actions_init'], 'found no --yes'],
     [['instances', 'retry'], "missing required argument 'id'"],
@@ -162,7 +162,8 @@ describe('a command line', () => {
 
   test('asked for help, tells every level and every exit code', async () => {
     const { stdout } = await commandLine(['--help']);
-    for (const word of ['instances', 'services', 'config', 'heartbeat', 'demo', '75 armed']) expect(stdout).toContain(word);
+    for (const word of ['instances', 'services', 'config', 'audit', 'heartbeat', 'demo', '75 armed'])
+      expect(stdout).toContain(word);
     expect((await commandLine(['services', 'start', '--help'])).stdout).toContain('$ fleetbeat services start node10');
   });
 

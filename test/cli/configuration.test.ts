@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { defineServiceKind, type Store } from 'fleetbeat';
+import { functionDoctor } from 'fleetbeat/adapters/doctors/function';
 import { describe, expect, test } from 'vitest';
 import { check } from '../../src/cli/config/check.ts';
 import { display } from '../../src/cli/config/display.ts';
@@ -31,14 +32,25 @@ const sound = () => ({
     { name: 'nosql2', ip: '10.0.0.102', mode: 'memcache', status: 'slave', settings: { memoryMb: 64 } },
   ],
   clusters: ['shop'],
-  store: { driver: 'memcached', servers: '127.0.0.1:11211', prefix: 'shop:' },
+  store: { driver: 'memcached', servers: '127.0.0.1:11211', prefix: 'shop:', journal: 'journal.db' },
   ssh: {
     username: 'admin',
     identityFile: 'id_ed25519',
     knownHosts: 'known_hosts',
     passphrase: { env: 'SSH_PASSPHRASE' },
     port: { '10.0.0.101': 2222 },
+    fence: { fleet: 'shop', folder: '/var/lib/fleetbeat/fences' },
   },
+  doctors: [
+    {
+      name: 'pager',
+      script: ['./page', '--team', 'db'],
+      deadlineMs: 5000,
+      env: { TEAM: 'db', PAGER_TOKEN: { env: 'PAGER_TOKEN' } },
+    },
+    { name: 'ops', webhook: 'https://ops.example.com/fleet', secret: { env: 'OPS_SECRET' }, headers: { 'x-team': 'db' } },
+  ],
+  audit: { file: 'audit.jsonl', maxBytes: 1_000_000, keep: 10 },
   bootstrap: { binaries: { argv: ['apt-get', 'install', '-y', 'memcached'], marker: '/var/lib/fleetbeat/binaries' } },
   policy: { attempts: 5 },
   beatEvery: '500ms',
@@ -76,6 +88,32 @@ describe('a configuration', () => {
     expect(configuration.beatEveryMs).toBe(500);
     expect(configuration.policy).toMatchObject({ attempts: 5, tolerance: 2 });
     expect(configuration.ssh).toMatchObject({ connectMs: 3000, channels: 8 });
+    expect(configuration.doctors).toMatchObject([{ answers: false }, { deadlineMs: 10_000, allowHttp: false }]);
+  });
+
+  test('names files from where it stands itself', () => {
+    const { store, audit } = check(sound(), { file: FILE });
+    expect({ store, audit }).toMatchObject({ store: { journal: '/fleet/journal.db' }, audit: { file: '/fleet/audit.jsonl' } });
+  });
+
+  test.each<[string, object | undefined, string, object]>([
+    ['of no store', undefined, FILE, { driver: 'sqlite', file: '/fleet/fleetbeat.db' }],
+    ['of sqlite', { driver: 'sqlite' }, '/fleet/staging.yaml', { driver: 'sqlite', file: '/fleet/staging.db' }],
+    ['of sqlite elsewhere', { driver: 'sqlite', file: '/var/lib/a.db' }, FILE, { driver: 'sqlite', file: '/var/lib/a.db' }],
+    ['of memcached', { driver: 'memcached', servers: 'm' }, FILE, { journal: '/fleet/fleetbeat.journal.db' }],
+    ['of memcached alone', { driver: 'memcached', servers: 'm', journal: false }, FILE, { journal: false }],
+    ['of memory', { driver: 'memory' }, FILE, { driver: 'memory' }],
+  ])('%s means one that outlives the process, beside it, unless it says otherwise', (_, store, at, expected) => {
+    const raw = but((configuration) => {
+      if (store) Object.assign(configuration, { store });
+      else Reflect.deleteProperty(configuration, 'store');
+    });
+    expect(check(raw, { file: at }).store).toMatchObject(expected);
+  });
+
+  test('of a simulated cloud keeps nothing, since its cloud ends with the process', () => {
+    const raw = { clouds: { sim: { driver: 'simulated', active: true, instances: [] } } };
+    expect(check(raw, { file: FILE }).store).toEqual({ driver: 'memory' });
   });
 
   test.each<[string, (configuration: Sound & Record<string, unknown>) => void, string]>([
@@ -161,6 +199,52 @@ describe('a configuration', () => {
       (configuration) => Object.assign(configuration.clouds, { rack: { driver: 'simulated', active: true, instances: [] } }),
       'store: found a shared store, allowed: memory with a simulated cloud',
     ],
+    [
+      'an unknown store',
+      ({ store }) => (store.driver = 'sqlit'),
+      'store.driver: found "sqlit", allowed: sqlite, memcached, memory',
+    ],
+    [
+      'a journal that is none',
+      ({ store }) => Object.assign(store, { journal: true }),
+      'store.journal: found true, allowed: false, or',
+    ],
+    [
+      'a store that is the audit log',
+      ({ audit }) => (audit.file = 'journal.db'),
+      'audit.file: found "/fleet/journal.db" again, allowed: a file that is not the store',
+    ],
+    [
+      'an audit log without a file',
+      ({ audit }) => Reflect.deleteProperty(audit, 'file'),
+      'audit.file: found nothing, allowed: a value',
+    ],
+    ['a tiny audit log', ({ audit }) => (audit.maxBytes = 1), 'audit.maxBytes: found 1, allowed: a whole number from 4096'],
+    [
+      'a doctor that does nothing',
+      (configuration) => Object.assign(configuration, { doctors: [{ name: 'pager' }] }),
+      'doctors[0]: found an object, allowed: an object with a name and a script or a webhook',
+    ],
+    [
+      'a script that is a shell line',
+      ({ doctors }) => Object.assign(doctors[0] ?? {}, { script: 'page --team db' }),
+      'doctors[0].script: found "page --team db", allowed: a list of texts',
+    ],
+    [
+      'two doctors of one name',
+      ({ doctors }) => Object.assign(doctors[1] ?? {}, { name: 'pager' }),
+      'doctors[1].name: found "pager" again, allowed: each name once',
+    ],
+    [
+      'a fence folder that is relative',
+      ({ ssh }) => Object.assign(ssh.fence, { folder: 'fences' }),
+      'ssh.fence.folder: found "fences", allowed: the absolute path of a folder',
+    ],
+    [
+      'a fence that is neither',
+      ({ ssh }) => Object.assign(ssh, { fence: 'shop' }),
+      'ssh.fence: found "shop", allowed: true or false',
+    ],
   ])('with %s is refused with file, path, found and allowed', (_, change, expected) => {
     const message = refusalOf(but(change));
     expect(message).toContain(`Configuration error: ${FILE}: `);
@@ -174,6 +258,32 @@ describe('a configuration', () => {
     expect(refusalOf(servers)).toContain('store.servers: found a text of');
     const settings = but(({ services }) => Object.assign(services[1] ?? {}, { settings: { password: SECRET } }));
     expect(JSON.stringify(display(check(settings, { file: FILE })))).not.toContain(SECRET);
+  });
+
+  test.each<[string, object]>([
+    ['secret', { secret: SECRET }],
+    ['webhook', { webhook: `ftp://ops.example.com/${SECRET}` }],
+    ['webhook', { webhook: `https://ops:${SECRET}@ops.example.com/` }],
+    ['headers.authorization', { headers: { authorization: `${SECRET}\n` } }],
+  ])('never shows a secret of a doctor in its %s, neither in a mistake nor displayed', (path, change) => {
+    const message = refusalOf(but(({ doctors }) => Object.assign(doctors[1] ?? {}, change)));
+    expect(message).toContain(`doctors[1].${path}: found a text of`);
+    expect(message).not.toContain(SECRET);
+  });
+
+  test('shows what is told to whom without its secrets', () => {
+    const raw = but(({ doctors }) => {
+      Object.assign(doctors[0]?.env ?? {}, { PAGER_KEY: SECRET });
+      Object.assign(doctors[1] ?? {}, { webhook: `https://hooks.example.com/${SECRET}`, headers: { authorization: SECRET } });
+    });
+    const shown = display(check(raw, { file: FILE }));
+    expect(JSON.stringify(shown)).not.toContain(SECRET);
+    expect(shown).toMatchObject({
+      doctors: [
+        { script: ['./page', '--team', 'db'], env: { PAGER_TOKEN: { env: 'PAGER_TOKEN' }, PAGER_KEY: '***' } },
+        { webhook: 'https://hooks.example.com/***', secret: { env: 'OPS_SECRET' }, headers: { authorization: '***' } },
+      ],
+    });
   });
 
   test('may be given adapters of its own by a JavaScript file', () => {
@@ -194,13 +304,15 @@ describe('a configuration', () => {
       probe: async ({ name, ip }) => Promise.reject(new Error(`${name} at ${ip}`)),
       steps: {},
     });
+    const doctor = functionDoctor('log', async () => {});
     const raw = but((configuration) => {
-      Object.assign(configuration, { store, kinds: [kind] });
+      Object.assign(configuration, { store, kinds: [kind], doctors: [doctor] });
       Object.assign(configuration.services[0] ?? {}, { mode: 'redis' });
     });
     const configuration = check(raw, { file: FILE });
     expect(configuration.store).toBe(store);
     expect(configuration.kinds).toEqual([kind]);
+    expect(configuration.doctors).toEqual([doctor]);
   });
 
   const hostile = fc.oneof(
@@ -314,7 +426,11 @@ test('the rules list every field with its type, its default and its meaning', ()
   expect(line('services[].status')).toMatchObject({ byDefault: 'required', type: 'master | slave | standalone | discard | na' });
   expect(line('clouds.<name>.speed')).toMatchObject({ byDefault: '10' });
   expect(line('ssh.passphrase.env')).toBeDefined();
-  expect(rules().properties?.store?.anyOf).toHaveLength(2);
+  expect(rules().properties?.store?.anyOf).toHaveLength(3);
+  expect(line('store.journal')).toBeDefined();
+  expect(line('audit.file')).toMatchObject({ byDefault: 'required' });
+  expect(line('doctors[].script')).toMatchObject({ byDefault: 'required', type: 'list of string' });
+  expect(line('doctors[].webhook')).toMatchObject({ byDefault: 'required' });
 });
 
 test('an adapter whose package is not installed is told with what would install it', async () => {

@@ -1,38 +1,54 @@
-import type { AnyServiceKind, Driver, ServiceDriver, Shell, Store } from '../../contracts.ts';
-import { asInstant } from '../../domain/identity.ts';
+import type { AnyServiceKind, Driver, ServiceDriver, Shell } from '../../contracts.ts';
+import { asInstant, type EntityKey, type Ip } from '../../domain/identity.ts';
 import type { InstanceFacts } from '../../domain/instance.ts';
 import { messageOf } from '../../errors.ts';
 import type { FleetOptions } from '../../face.ts';
 import { printable } from '../../wire/refusal.ts';
-import { load } from '../load.ts';
 import type { Configuration } from './check.ts';
 import { kindsOf } from './kinds.ts';
+import { keptDoctors, makeDoctors } from './make-doctors.ts';
 import { configurationError } from './mistake.ts';
+import { openStore } from './open-store.ts';
 import type { ConfiguredCloud } from './schema.ts';
 import { shellOf } from './ssh.ts';
 
 /** What a configuration comes to: all that a fleet is made of, and how to let go of it. */
 export interface Assembly {
   readonly options: FleetOptions;
+  /** Calls the listener where the store was lost, and is whole again. */
+  onStoreLost(listener: (reason: string) => void): void;
   close(): Promise<void>;
 }
+
+export interface AssembleOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly everyMs: number;
+  /** Whether this process tells the doctors. */
+  readonly delivers: boolean;
+  /** The lane of the instance at an ip. */
+  readonly laneAt: (ip: Ip) => EntityKey;
+}
+
+/** Whoever does not deliver never gives up: a timer can be no longer. */
+const NEVER_MS = 2 ** 31 - 1;
 
 /**
  * Makes the adapters that a configuration names; only those are loaded.
  *
  * @throws FleetError ER0230 for what only shows now, such as a file that is not there; ER0231 where a package is not installed
  */
-export async function assemble(
-  configuration: Configuration,
-  { env, everyMs }: { readonly env: NodeJS.ProcessEnv; readonly everyMs: number },
-): Promise<Assembly> {
-  const { services, policy, ssh, origin, cloud } = configuration;
+export async function assemble(configuration: Configuration, options: AssembleOptions): Promise<Assembly> {
+  const { env, everyMs, delivers } = options;
+  const { services, ssh, origin, cloud } = configuration;
   const shell = ssh && cloud.is.driver !== 'simulated' ? await shellOf(ssh, origin, env) : undefined;
   const { kinds, ...drivers } = await driversOf(configuration, shell, Math.max(everyMs, SHORTEST_INTERVAL_MS));
   checkSettings(configuration, kinds);
-  const store = await storeOf(configuration);
+  const doctors = delivers ? await makeDoctors(configuration, options) : keptDoctors(configuration.doctors);
+  const policy = delivers ? configuration.policy : { ...configuration.policy, deliverMs: NEVER_MS };
+  const { store, onLost } = await openStore(configuration.store);
   return {
-    options: { drivers, kinds, services, store, policy },
+    options: { drivers, kinds, services, store, doctors, policy },
+    onStoreLost: onLost,
     async close() {
       await shell?.close?.();
       await store.close?.();
@@ -62,7 +78,12 @@ async function driversOf(configuration: Configuration, shell: Shell | undefined,
     import('../../drivers/over-shell.ts'),
     import('../../drivers/probed.ts'),
   ]);
-  return { instances: [probed(driver, shell, { bootstrap })], services: [overShell(kinds, shell, { everyMs })], kinds };
+  const fence = configuration.ssh?.fence === true ? {} : (configuration.ssh?.fence ?? {});
+  return {
+    instances: [probed(driver, shell, { bootstrap, fence })],
+    services: [overShell(kinds, shell, { everyMs, fence })],
+    kinds,
+  };
 }
 
 type Simulated = Extract<ConfiguredCloud, { driver: 'simulated' }>;
@@ -112,12 +133,4 @@ function checkSettings({ services, origin }: Configuration, kinds: readonly AnyS
       );
     }
   }
-}
-
-async function storeOf({ store }: Configuration): Promise<Store> {
-  if (!('driver' in store)) return store;
-  if (store.driver === 'memory') return (await import('../../../adapters/memory.ts')).memory();
-  const { driver: _, ...options } = store;
-  const { memcached } = await load(() => import('../../../adapters/memcached.ts'), 'memcached');
-  return memcached(options);
 }

@@ -4,8 +4,12 @@ import { parseDuration } from '../duration.ts';
 import { allowedWords } from '../nearest.ts';
 import { BUILT_IN_MODES, SIMULATED_MODES } from './kinds.ts';
 import { configurationError, found, type Mistake, type Origin } from './mistake.ts';
-import { type Configured, type ConfiguredCloud, configurationSchema } from './schema.ts';
+import { type Configured as Asked, type ConfiguredAudit, type ConfiguredCloud, configurationSchema } from './schema.ts';
+import { type ConfiguredStore, pathIn, settledStore } from './settled.ts';
 import { wildnessOf } from './tame.ts';
+
+/** What a configuration says, its files found. */
+type Configured = Omit<Asked, 'store' | 'audit'> & { readonly store: ConfiguredStore; readonly audit?: ConfiguredAudit };
 
 /** A configuration that holds together. */
 export interface Configuration extends Configured {
@@ -27,11 +31,17 @@ export function check(raw: unknown, origin: Origin): Configuration {
   const [active, ...others] = Object.entries(output.clouds).filter(([, cloud]) => cloud.active);
   if (!active || others.length > 0) throw configurationError(origin, notOneActive(output));
   const cloud = { name: active[0], is: active[1] };
+  const { store, audit } = output;
+  const configured: Configured = {
+    ...output,
+    store: settledStore(store, cloud.is, origin),
+    ...(audit && { audit: { ...audit, file: pathIn(origin, audit.file) } }),
+  };
   for (const mistakeIn of CONTRADICTIONS) {
-    const mistake = mistakeIn(output, cloud);
+    const mistake = mistakeIn(configured, cloud);
     if (mistake) throw configurationError(origin, mistake);
   }
-  return { ...output, origin, cloud, beatEveryMs: parseDuration(output.beatEvery) ?? 0 };
+  return { ...configured, origin, cloud, beatEveryMs: parseDuration(output.beatEvery) ?? 0 };
 }
 
 function mistakeOf(issue: v.BaseIssue<unknown>): Mistake {
@@ -44,7 +54,7 @@ function mistakeOf(issue: v.BaseIssue<unknown>): Mistake {
   };
 }
 
-function notOneActive({ clouds }: Configured): Mistake {
+function notOneActive({ clouds }: Asked): Mistake {
   const active = Object.entries(clouds).filter(([, cloud]) => cloud.active);
   const names = active.map(([name]) => name).join(' and ');
   return {
@@ -89,6 +99,19 @@ const servicesAreDistinct: Contradiction = ({ services }) => {
   const index = repeated(services, (service) => service.name);
   return index < 0 ? null : twice(['services', index, 'name'], services[index]?.name, 'each name once');
 };
+
+const doctorsAreDistinct: Contradiction = ({ doctors }) => {
+  const index = repeated(doctors, (doctor) => doctor.name);
+  return index < 0 ? null : twice(['doctors', index, 'name'], doctors[index]?.name, 'each name once');
+};
+
+/** Each of them would refuse the other's file, or worse. */
+const filesAreDistinct: Contradiction = ({ store, audit }) =>
+  audit &&
+  'driver' in store &&
+  (('file' in store && store.file === audit.file) || ('journal' in store && store.journal === audit.file))
+    ? twice(['audit', 'file'], audit.file, 'a file that is not the store')
+    : null;
 
 const modesAreKnown: Contradiction = ({ services, kinds }, { is: { driver } }) => {
   const own = kinds.map((kind) => kind.mode);
@@ -156,6 +179,8 @@ const simulatedIsAlone: Contradiction = ({ store }, { is: { driver } }) =>
 const CONTRADICTIONS: readonly Contradiction[] = [
   instancesAreDistinct,
   servicesAreDistinct,
+  doctorsAreDistinct,
+  filesAreDistinct,
   modesAreKnown,
   clustersExist,
   hostsExist,

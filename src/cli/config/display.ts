@@ -19,10 +19,18 @@ function masked(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(masked);
   if (!isObject(value)) return value;
   if (isAdapter(value)) return 'an object of the configuration file';
-  return Object.fromEntries(
-    Object.entries(value).map(([field, inner]) => [field, isSecretText(field, inner) ? MASK : masked(inner)]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([field, inner]) => [field, shownAs(field, inner)]));
 }
+
+function shownAs(field: string, value: unknown): unknown {
+  if (field === 'webhook' && typeof value === 'string') return URL.canParse(value) ? `${new URL(value).origin}/${MASK}` : MASK;
+  if (MAYBE_SECRETS.has(field) && isObject(value))
+    return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, isObject(text) ? masked(text) : MASK]));
+  return isSecretText(field, value) ? MASK : masked(value);
+}
+
+/** Texts by name, which only those who wrote them can tell from secrets. */
+const MAYBE_SECRETS: ReadonlySet<string> = new Set(['headers', 'env']);
 
 /** Objects and lists are looked into instead: what stands under `clouds` is no secret as a whole. */
 const isSecretText = (field: string, value: unknown): boolean =>

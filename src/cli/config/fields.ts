@@ -77,3 +77,17 @@ export const described = <const Schema extends v.GenericSchema>(meaning: string,
   v.pipe(schema, v.description(meaning));
 
 export const optional = v.exactOptional;
+
+/** One schema for some values, another for all others. */
+export const eitherOr = <const One extends v.GenericSchema, const Other extends v.GenericSchema>(
+  isOne: (value: unknown) => boolean,
+  one: One,
+  other: Other,
+) => v.lazy<One | Other>((input) => (isOne(input) ? one : other));
+
+const SECRET = 'an object {"env": "NAME"}: the name of the variable of the environment that holds it';
+/** What never stands in a configuration itself. */
+export const secret = v.pipe(
+  v.custom<Readonly<Record<string, unknown>>>(isObject, SECRET),
+  exactly({ env: text('the name of a variable of the environment', (found) => /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(found)) }),
+);

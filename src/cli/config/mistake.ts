@@ -30,11 +30,16 @@ const shownFile = (file: string): string => JSON.stringify(file).slice(1, -1);
 /** Texts that carry a secret wherever they stand: a key, or credentials in an address. */
 const CARRIES_SECRET = /PRIVATE KEY|@/;
 
+/** What may be one: the path of a webhook's url, its headers, the environment of a script. */
+const MAYBE_SECRETS: ReadonlySet<string> = new Set(['webhook', 'headers', 'env']);
+
 /** A value as a message may show it: what stands under a secret's name, or looks like one, is described and not shown. */
 export function found(path: Path, value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') return shown(value);
-  const isHidden = path.some((part) => typeof part === 'string' && isSecret(part, value)) || CARRIES_SECRET.test(String(value));
+  const isHidden =
+    path.some((part) => typeof part === 'string' && (isSecret(part, value) || MAYBE_SECRETS.has(part))) ||
+    CARRIES_SECRET.test(String(value));
   if (!isHidden) return shown(typeof value === 'bigint' ? String(value) : value);
   return typeof value === 'string' ? `a text of ${value.length} characters` : 'a number';
 }

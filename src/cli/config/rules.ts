@@ -58,6 +58,7 @@ function shapeOf(schema: Shape): Rule {
     case 'array':
       return { type: 'array', ...(schema.item && { items: ruleOf(schema.item) }) };
     case 'variant':
+    case 'union':
       return { anyOf: (schema.options as readonly Shape[]).map(ruleOf) };
     case 'nullable':
       return { anyOf: [...(schema.wrapped ? [ruleOf(schema.wrapped)] : []), { type: 'null' }] };
@@ -109,7 +110,7 @@ export function ruleLines(rule: Rule, path = ''): readonly RuleLine[] {
       return first && rule.required?.includes(name) ? [{ ...first, byDefault: 'required' }, ...rest] : lines;
     }),
     ...(rule.additionalProperties ? ruleLines(rule.additionalProperties, `${path}.<name>`) : []),
-    ...(rule.items?.type === 'object' ? ruleLines(rule.items, `${path}[]`) : []),
+    ...(rule.items?.type === 'object' || rule.items?.anyOf ? ruleLines(rule.items, `${path}[]`) : []),
     ...(rule.anyOf ?? []).filter((inner) => inner.type === 'object').flatMap((inner) => ruleLines(inner, path).slice(1)),
   ];
   return [line, ...below];

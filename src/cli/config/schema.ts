@@ -1,11 +1,13 @@
+import { posix } from 'node:path';
 import * as v from 'valibot';
-import type { AnyServiceKind, Driver, Store } from '../../contracts.ts';
+import type { AnyServiceKind, Driver } from '../../contracts.ts';
 import { INSTANCE_RUNGS, type InstanceFacts } from '../../domain/instance.ts';
 import { DEFAULT_POLICY, type Policy } from '../../domain/policy.ts';
 import { ROLES } from '../../domain/service.ts';
 import { isObject } from '../../wire/json.ts';
+import { type ConfiguredDoctor, doctor } from './doctor-fields.ts';
 import * as f from './fields.ts';
-import { isAdapter } from './tame.ts';
+import { store } from './store-fields.ts';
 
 const { described, exactly, list, optional, section, text } = f;
 
@@ -81,68 +83,41 @@ const service = section({
   settings: described('Read by its kind.', optional(v.unknown())),
 });
 
-const isStore = (value: unknown): value is Store =>
-  isObject(value) && ['get', 'set', 'add', 'swap', 'delete', 'increment'].every((method) => typeof value[method] === 'function');
-
-const memcachedStore = exactly({
-  driver: described('Shared by all processes that name it.', v.literal('memcached')),
-  servers: described('The one server.', f.server),
-  prefix: described(
-    'Stands before every key.',
-    optional(
-      text('at most 100 printable ASCII characters', (found) => /^[\x21-\x7e]{1,100}$/.test(found)),
-      'fleetbeat:',
-    ),
-  ),
-  deadlineMs: described('How long one operation may take.', optional(f.wholeNumber(1, 60_000), 1000)),
-  itemBytes: described("The server's own limit of an item.", optional(f.wholeNumber(10_240, 1024 ** 3), 1024 ** 2)),
-});
-
-const memoryStore = exactly({ driver: described('Ends with the process.', v.literal('memory')) });
-
-const namedStore = v.variant('driver', [memoryStore, memcachedStore], ({ path }) =>
-  path?.at(-1)?.key === 'driver'
-    ? 'memory, memcached, or in a JavaScript file a store'
-    : 'an object with a driver: memory or memcached',
-);
-
-const givenStore = v.custom<Store>(isStore, 'a store: get, set, add, swap, delete, increment');
-
-const store = v.lazy((input) => (isObject(input) && isAdapter(input) ? givenStore : namedStore));
-
-const SECRET = 'an object {"env": "NAME"}: the name of the variable of the environment that holds it';
-const secret = v.pipe(
-  v.custom<Readonly<Record<string, unknown>>>(isObject, SECRET),
-  exactly({ env: text('the name of a variable of the environment', (found) => /^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(found)) }),
-);
-
 const fingerprint = text('a fingerprint as ssh-keygen -l writes it: SHA256:…', (found) =>
   /^SHA256:[A-Za-z0-9+/]{43}$/.test(found),
 );
 const port = f.wholeNumber(1, 65_535);
 const byIp = <const Value extends v.GenericSchema>(value: Value) => f.byName(f.ipName, value);
 
-const eitherOr = <const One extends v.GenericSchema, const Other extends v.GenericSchema>(
-  isOne: (value: unknown) => boolean,
-  one: One,
-  other: Other,
-) => v.lazy<One | Other>((input) => (isOne(input) ? one : other));
+const FOLDER = text(
+  'the absolute path of a folder, without . and ..',
+  (found) => /^\/[^\p{Cc}]*[^/\p{Cc}]$/u.test(found) && posix.normalize(found) === found,
+);
+
+const fence = section({
+  fleet: described('Its name among the fleets that share hosts.', optional(f.name, 'default')),
+  folder: described('A folder on the hosts. Default: $HOME/.fleetbeat/fences there.', optional(FOLDER)),
+});
 
 const ssh = section({
   username: f.name,
   identityFile: described('The private key. Relative paths start at the configuration file.', f.path),
-  passphrase: described('Of the private key, never itself in this file.', optional(secret)),
+  passphrase: described('Of the private key, never itself in this file.', optional(f.secret)),
   knownHosts: described('Keys of hosts, as OpenSSH keeps them.', optional(f.path)),
   fingerprints: described(
     'By ip; they go before the known hosts.',
-    optional(byIp(eitherOr(Array.isArray, list(fingerprint), fingerprint))),
+    optional(byIp(f.eitherOr(Array.isArray, list(fingerprint), fingerprint))),
   ),
   trustOnFirstUse: described('A file to record the first key of an unknown host in; from then on it is known.', optional(f.path)),
-  port: described('One for all hosts, or by ip.', optional(eitherOr(isObject, byIp(port), port), 22)),
+  port: described('One for all hosts, or by ip.', optional(f.eitherOr(isObject, byIp(port), port), 22)),
   connectMs: described('How long TCP may take to connect.', optional(f.wholeNumber(1, 600_000), 3000)),
   silentMs: described('How long a connected host may be silent.', optional(f.wholeNumber(1, 600_000), 5000)),
   parallel: described('Handshakes at once.', optional(f.wholeNumber(1, 1000), 16)),
   channels: described('Commands at once on one host.', optional(f.wholeNumber(1, 1000), 8)),
+  fence: described(
+    'Whether hosts shut out an earlier leader, which takes flock there. Fleets on stores of their own that share hosts need names.',
+    optional(f.eitherOr(isObject, fence, f.flag), true),
+  ),
 });
 
 const isKind = (value: unknown): value is AnyServiceKind =>
@@ -169,6 +144,12 @@ const bootstrapStep = section({
   deadlineMs: described('How long argv may take.', optional(f.wholeNumber(1, 24 * 3_600_000), 600_000)),
 });
 
+const audit = section({
+  file: described('What is written to; full ones stand beside it.', f.path),
+  maxBytes: described('A file of this size is full.', optional(f.wholeNumber(4096, 2 ** 40), 16 * 1024 ** 2)),
+  keep: described('How many full files are kept. Default: all.', optional(f.wholeNumber(0, 1_000_000))),
+});
+
 /** All that a configuration may say. */
 export const configurationSchema = section({
   clouds: described('The clouds by name.', f.byName(f.name, cloud)),
@@ -178,7 +159,12 @@ export const configurationSchema = section({
     'In a JavaScript file: kinds of services of your own, made by defineServiceKind().',
     optional(list(v.custom<AnyServiceKind>(isKind, 'what defineServiceKind() returns, in a JavaScript file')), []),
   ),
-  store: described('Where what waits is kept.', optional(store, { driver: 'memory' })),
+  store: described(
+    'Where what waits is kept. Default: sqlite, beside this file; with a simulated cloud memory.',
+    optional(store),
+  ),
+  doctors: described('Who is told of every change, by the daemon.', optional(list(doctor), [])),
+  audit: described('A log of what was seen and done, that shows whether it was changed.', optional(audit)),
   ssh: described('How instances are reached. Their host keys are always verified.', optional(ssh)),
   bootstrap: described(
     'How rungs 4 and 5 are brought about, and told.',
@@ -195,6 +181,9 @@ export const configurationSchema = section({
 });
 
 /** A configuration whose fields are all as they have to be. */
-export type Configured = v.InferOutput<typeof configurationSchema>;
+export type Configured = Omit<v.InferOutput<typeof configurationSchema>, 'doctors'> & {
+  readonly doctors: readonly ConfiguredDoctor[];
+};
 export type ConfiguredCloud = Configured['clouds'][string];
+export type ConfiguredAudit = NonNullable<Configured['audit']>;
 export type ConfiguredSsh = NonNullable<Configured['ssh']>;

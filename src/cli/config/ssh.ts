@@ -1,14 +1,15 @@
 import { appendFile, readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import type { Shell } from '../../contracts.ts';
 import { load } from '../load.ts';
 import { configurationError, type Origin } from './mistake.ts';
 import type { ConfiguredSsh } from './schema.ts';
+import { secretOf } from './secret.ts';
+import { pathIn } from './settled.ts';
 
 /** The shell of a configuration, with the files that it names read. */
 export async function shellOf(configured: ConfiguredSsh, origin: Origin, env: NodeJS.ProcessEnv): Promise<Shell> {
-  const { identityFile, passphrase, knownHosts, trustOnFirstUse, port, fingerprints, ...numbers } = configured;
-  const pathOf = (path: string) => resolve(dirname(origin.file), path);
+  const { identityFile, passphrase, knownHosts, trustOnFirstUse, port, fingerprints, fence: _, ...numbers } = configured;
+  const pathOf = (path: string) => pathIn(origin, path);
   const record = trustOnFirstUse === undefined ? null : pathOf(trustOnFirstUse);
   const [{ ssh }, privateKey, ...known] = await Promise.all([
     load(() => import('../../../adapters/ssh.ts'), 'ssh'),
@@ -19,7 +20,7 @@ export async function shellOf(configured: ConfiguredSsh, origin: Origin, env: No
   return ssh({
     ...numbers,
     privateKey,
-    ...(passphrase && { passphrase: secretOf(passphrase.env, origin, env) }),
+    ...(passphrase && { passphrase: secretOf(passphrase, ['ssh', 'passphrase'], origin, env) }),
     knownHosts: known.join('\n'),
     ...(fingerprints && { fingerprints: new Map(Object.entries(fingerprints)) }),
     ...(record !== null && {
@@ -38,15 +39,4 @@ async function textOf(path: string, field: string, origin: Origin, missing?: 'ma
     const found = `${JSON.stringify(path)} (${code})`;
     throw configurationError(origin, { path: ['ssh', field], found, allowed: 'a file that can be read' }, error);
   }
-}
-
-function secretOf(variable: string, origin: Origin, env: NodeJS.ProcessEnv): string {
-  const secret = env[variable];
-  if (secret !== undefined && secret !== '') return secret;
-  const found = `the variable ${variable}, which is not set`;
-  throw configurationError(origin, {
-    path: ['ssh', 'passphrase', 'env'],
-    found,
-    allowed: 'a variable of the environment that is set',
-  });
 }
