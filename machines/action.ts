@@ -64,6 +64,9 @@ export const actionMachine = setup({
     isOverdue: ({ context, event }) => event.type === 'heartbeat' && event.now >= context.notBefore + context.limits.claimMs,
     isExhausted: ({ context }) => !context.retryable || context.action.attempts >= context.limits.attempts,
     hasOutcome: ({ event }, outcome: string) => outcomeOf(event) === outcome,
+    /** What has fired goes on, whatever it once waited for: its own doing may have ended that state. */
+    isLostRetry: ({ context: { action }, event }) =>
+      outcomeOf(event) === 'lost' && (action.begun !== null || action.attempts > 0),
   },
   actions: {
     tick: assign({ seenAt: ({ context, event }) => ('now' in event ? event.now : context.seenAt) }),
@@ -82,7 +85,11 @@ export const actionMachine = setup({
       action: ({ context, event }) => {
         const output = outputOf(event);
         if (!output || !('action' in output)) return context.action;
-        return { ...(output.action as Action), status: 'waiting', history: attempted(context, { outcome: 'deferred' }).history };
+        const action = output.action as Action;
+        const { history } = attempted(context, { outcome: 'deferred' });
+        // What ran because its time was over has had its turn: its time is not over again at once.
+        const hasRunOut = action.onExpire === 'run' && action.expiresAt !== null && context.seenAt >= action.expiresAt;
+        return { ...action, status: 'waiting', history, expiresAt: hasRunOut ? null : action.expiresAt };
       },
     }),
     noteDone: assign({ action: ({ context }) => attempted(context, { outcome: 'done' }) }),
@@ -150,6 +157,7 @@ export const actionMachine = setup({
         input: ({ context }) => ({ id: context.action.id, now: context.seenAt }),
         onDone: [
           { guard: { type: 'hasOutcome', params: 'won' }, target: 'dispatching', actions: 'noteClaim' },
+          { guard: 'isLostRetry', target: 'backing-off', actions: 'noteLost' },
           { guard: { type: 'hasOutcome', params: 'lost' }, target: 'waiting', actions: 'noteLost' },
           { guard: { type: 'hasOutcome', params: 'done' }, target: 'done' },
           { guard: { type: 'hasOutcome', params: 'expired' }, target: 'expired' },

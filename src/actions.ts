@@ -41,6 +41,7 @@ export function createActions(fleet: {
   readonly claims: Claims;
   readonly dispatch: Effect<DispatchInput, DispatchOutput>;
   readonly limits: ActionLimits;
+  readonly now: () => Instant;
   readonly judge: (action: Action) => Verdict;
   /** Why an action can never fire any more, or null. */
   readonly outOfReach: (action: Action) => string | null;
@@ -51,8 +52,9 @@ export function createActions(fleet: {
   readonly onStoreError: (error: unknown) => void;
 }): Actions {
   const { queue } = fleet;
-  /** What the store has not taken yet, or what was not ours to write while the lease had lapsed. */
+  /** What the store has not taken yet, or what was not ours to write while the lease had lapsed. Such an action rests. */
   const unsaved = new Map<ActionId, ActionPatch>();
+  const underWay = new Set<ActionPatch>();
   const stuck = new Map<ActionId, Problem>();
   let leading = false;
 
@@ -77,20 +79,25 @@ export function createActions(fleet: {
     if (status === 'claiming' || status === 'dispatching') return;
     const isSame = before !== null && (before.context as ActionContext).action === action;
     if (isSame && (before.value === status || status === 'waiting')) return;
-    const { when, attempts, history } = action;
-    void write(id, { status, when, attempts, history, ...(before?.value === 'failed' ? { begun: null } : {}) });
+    const { when, attempts, history, expiresAt } = action;
+    const ending = expiresAt === null ? { expiresAt } : {};
+    void write(id, { status, when, attempts, history, ...ending, ...(before?.value === 'failed' ? { begun: null } : {}) });
   }
 
   async function write(id: ActionId, patch: ActionPatch): Promise<void> {
     unsaved.set(id, patch);
+    underWay.add(patch);
     try {
       const written = await queue.update(id, patch, 'leader');
       if (unsaved.get(id) === patch) unsaved.delete(id);
+      evaluate(fleet.now(), written.lane);
       if (!isLive(written)) await fleet.claims.release(id);
       if (isEnded(written)) charts.drop(id);
     } catch (error) {
       const hasLapsed = isFleetError(error) && error.code === 'ER0211';
       if (!hasLapsed) fleet.onStoreError(error);
+    } finally {
+      underWay.delete(patch);
     }
   }
 
@@ -110,14 +117,17 @@ export function createActions(fleet: {
 
   function evaluate(now: Instant, lane?: EntityKey): void {
     if (!leading) return;
-    if (lane === undefined) for (const [id, patch] of unsaved) void write(id, patch);
+    if (lane === undefined) for (const [id, patch] of unsaved) if (!underWay.has(patch)) void write(id, patch);
     for (const action of lane === undefined ? queue.all() : queue.lane(lane)) {
+      if (unsaved.has(action.id)) continue;
       const chart = chartOf(action);
       const status = (chart?.value ?? 'waiting') as ActionStatus;
       if (status === 'failed' || isEnded({ status })) continue;
+      const isFirst = isFirstInLane(action, queue.lane(action.lane));
       const { fresh, holds } = fleet.judge(chart ? { ...action, when: whenOf(chart) } : action);
-      const isDue = holds && isFirstInLane(action, queue.lane(action.lane));
-      const mayExpire = action.expiresAt !== null && now >= action.expiresAt;
+      const isDue = holds && isFirst;
+      // What runs when its time is over does so in its turn.
+      const mayExpire = action.expiresAt !== null && now >= action.expiresAt && (isFirst || action.onExpire !== 'run');
       if (status === 'waiting' && !isDue && !mayExpire) continue;
       charts.deliver(action.id, { type: 'heartbeat', now, fresh, holds: isDue } as { type: string });
     }

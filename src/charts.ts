@@ -163,7 +163,7 @@ export function createCharts<K extends string>(options: {
     deliver(key, event) {
       const chart = chartOf(key);
       if (isLive(chart)) {
-        chart.actor.send(event);
+        if (chart.snapshot.status === 'active') chart.actor.send(event);
         return;
       }
       const before = snapshotOf(chart);

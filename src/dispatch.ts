@@ -5,6 +5,7 @@ import type { Action, Step } from './domain/action.ts';
 import { isRetryable, knownCode, OK } from './domain/codes.ts';
 import { doText } from './domain/command.ts';
 import type { EntityKey, Instant } from './domain/identity.ts';
+import { isFirstInLane } from './domain/lanes.ts';
 import type { Outcome } from './domain/plan.ts';
 import { triggerText, type Verdict } from './domain/trigger.ts';
 import { FleetError } from './errors.ts';
@@ -30,12 +31,18 @@ export function createDispatch(fleet: {
     }
   });
 
+  /** Whether nothing has come in front of it since it was found to be due; what has begun goes on. */
+  function isNext(action: Action): boolean {
+    return action.begun !== null || isFirstInLane(action, fleet.queue.lane(action.lane));
+  }
+
   function planned(action: Action): Outcome {
     return isPerhapsCalled(action) ? run(action) : fleet.plan(action);
   }
 
   /** Does what the action comes to now; null where that has changed while its entity was busy with something else. */
   async function advance(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
+    if (!isNext(action)) return { outcome: 'deferred', action };
     const outcome = planned(action);
     if (outcome.is === 'satisfied') return { outcome: 'done', code: OK };
     if (outcome.is === 'rejected') {

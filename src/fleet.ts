@@ -131,6 +131,7 @@ export function createFleet(options: FleetOptions): Fleet {
       judge: judged,
     }),
     limits: policy,
+    now,
     judge: (action) => judged(action, action.when),
     outOfReach: (action) => reach(action.when),
     onStuck: onProblem,

@@ -47,7 +47,12 @@ export function createPerform(fleet: {
       });
     });
 
-  async function flush(driver: AnyDriver, batch: readonly Pending[]): Promise<void> {
+  /** A turn may have passed since the permits were given: what was ended meanwhile is not sent. */
+  async function flush(driver: AnyDriver, asked: readonly Pending[]): Promise<void> {
+    const batch = asked.filter(({ permit }) => permit.valid());
+    for (const pending of asked)
+      if (!batch.includes(pending)) pending.answered({ subject: driver.name, code: 'ER0217', message: 'its permit has ended' });
+    if (batch.length === 0) return;
     const deadline = new AbortController();
     const timer = setTimeout(
       () => deadline.abort(new FleetError('ER0212', `${driver.name} did not answer in ${fleet.callMs} ms`, { retryable: true })),

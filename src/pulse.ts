@@ -65,6 +65,8 @@ export function createPulse(fleet: {
   let seq = 0;
   /** The fence of the term in which the charts of the actions run: between two terms of ours, somebody else may have led. */
   let led: number | null = null;
+  /** When all actions were looked at again. */
+  let lookedAt = Number.NEGATIVE_INFINITY;
   let isRecalled = false;
   let everyMs = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -104,9 +106,12 @@ export function createPulse(fleet: {
   async function lead(): Promise<void> {
     try {
       const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * everyMs));
-      await queue.refresh(now(), !leads);
-      if (!isRecalled) await recall();
       const term = leads ? lease.fence : null;
+      // A leader is told of what others change, but whoever tells it may die before that.
+      const looksAgain = term === null || term !== led || now() - lookedAt >= policy.claimMs;
+      await queue.refresh(now(), looksAgain);
+      if (looksAgain) lookedAt = now();
+      if (!isRecalled) await recall();
       if (term !== led && led !== null) actions.yield();
       if (term !== led && term !== null) actions.lead(now());
       led = term;

@@ -150,7 +150,8 @@ export function createQueue(
       await setAside(id, n, text);
       return true;
     }
-    if (!isEnded(action) && items.get(id)?.text !== text) keep({ n, text, action }, on.found);
+    const known = items.get(id);
+    if (known ? known.text !== text : !isEnded(action)) keep({ n, text, action }, on.found);
     return armingOf(action) === n;
   }
 
@@ -252,9 +253,10 @@ export function createQueue(
       const action: Action = { ...item.action, ...patch };
       const text = writeRecord(action);
       if (await store.swap(itemKey(id), item.text, text, isEnded(action) ? policy.historyMs : undefined)) {
+        // It is so from here on, whatever becomes of the rest: an entry that stays leads to a record that has ended.
+        keep({ n: item.n, text, action }, on.written);
         if (isEnded(action)) await store.delete(indexKey(item.n));
         if (!on.isLeader()) await store.increment(REVISION);
-        keep({ n: item.n, text, action }, on.written);
         return action;
       }
       const found = await store.get(itemKey(id));

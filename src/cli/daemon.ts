@@ -1,5 +1,6 @@
 import { messageOf } from '../errors.ts';
 import { fromActions, fromChanges, fromReply, type WireDocument, write } from '../wire/index.ts';
+import { printable } from '../wire/refusal.ts';
 import { answerLine } from './answer.ts';
 import { answersTo } from './batch.ts';
 import { findConfiguration } from './config/find.ts';
@@ -23,9 +24,13 @@ export async function daemon(options: Options, terminal: Terminal): Promise<Exit
   const session = await openSession(configuration, { env, everyMs, acts: true });
   const isForPerson = stdout.isTTY === true && !options.json;
   const look = lookOf(stdout, env);
-  const stopTelling = isForPerson
-    ? narrate(session.fleet, (line) => stdout.write(`${look.paint.dim(clockTime())} ${line}\n`), look.paint)
-    : report(session, (document) => stdout.write(`${write(document)}\n`));
+  const tellLine = (line: string) => stdout.write(`${look.paint.dim(clockTime())} ${line}\n`);
+  const tellDocument = (document: WireDocument) => stdout.write(`${write(document)}\n`);
+  const stopTelling = isForPerson ? narrate(session.fleet, tellLine, look.paint) : report(session, tellDocument);
+  session.onTrouble((subject, error) => {
+    if (isForPerson) tellLine(`${look.paint.red(subject)} ${printable(messageOf(error))}`);
+    else tellDocument(trouble(subject, 'ER0228', messageOf(error)));
+  });
   session.fleet.start(everyMs);
   const manner = { waits: false, everyMs, interrupted };
   const commands = (async () => {
@@ -56,6 +61,9 @@ function report({ fleet }: Session, tell: (document: WireDocument) => void): () 
     fleet.on('blind', ({ source, code, message }) => tell(trouble(source, code, message))),
     fleet.on('storeLost', ({ error }) => tell(trouble('store', 'ER0228', messageOf(error)))),
     fleet.on('fault', ({ key, error }) => tell(trouble(key, 'ER0214', messageOf(error)))),
+    fleet.on('parked', ({ id, doctor, code, message }) =>
+      tell(trouble(`doctors/${doctor}`, code, `${id} is parked: ${message}`)),
+    ),
     fleet.on('problem', ({ subject, code, message }) => tell(trouble(subject, code, message))),
   ];
   return () => {

@@ -1,5 +1,6 @@
 import type { Command } from '../domain/command.ts';
-import { FleetError, isFleetError } from '../errors.ts';
+import { FleetError, isFleetError, messageOf } from '../errors.ts';
+import { printable } from '../wire/refusal.ts';
 import { type Answer, answerLine, refusal } from './answer.ts';
 import { ask } from './ask.ts';
 import { answersTo } from './batch.ts';
@@ -56,6 +57,7 @@ async function withSession(
   const everyMs = options.everyMs ?? configuration.beatEveryMs;
   const session = await openSession(configuration, { env: terminal.env, everyMs });
   const stopTelling = narrateOn(terminal, session, options);
+  session.onTrouble((subject, error) => terminal.stderr.write(`fleetbeat: ${subject}: ${printable(messageOf(error))}\n`));
   try {
     refuseWaitless(options, configuration, session);
     const { waits, timeoutMs } = options;

@@ -2,9 +2,11 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../wire/refusal.ts';
 import type { AuditAsked } from './audit-options.ts';
 import { addAudit } from './audit-program.ts';
+import { addDoctors, type DoctorsAsked } from './doctors-program.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { CONFIG_ACTION_TEXTS, INSTANCE_ACTION_TEXTS, SERVICE_ACTION_TEXTS } from './levels.ts';
 import { type DemoOptions, type Options, type RawDemoOptions, type RawOptions, readDemoOptions, readOptions } from './options.ts';
+import { addParent } from './parent.ts';
 import { unknownWord, usageError } from './usage.ts';
 
 /** A command line that names a level, an action and what it is about. */
@@ -20,6 +22,7 @@ export interface Handlers {
   ask(asked: Asked, options: Options): Promise<ExitCode>;
   /** Without a level, commands come on stdin. */
   stdin(options: Options): Promise<ExitCode>;
+  doctors(asked: DoctorsAsked, options: Options): Promise<ExitCode>;
   audit(asked: AuditAsked, options: Options): Promise<ExitCode>;
   daemon(options: Options): Promise<ExitCode>;
   demo(options: DemoOptions): Promise<ExitCode>;
@@ -33,7 +36,7 @@ interface Surroundings {
   readonly version: string;
 }
 
-const LEVELS = ['instances', 'services', 'config', 'audit', 'heartbeat', 'demo'];
+const LEVELS = ['instances', 'services', 'config', 'doctors', 'audit', 'heartbeat', 'demo'];
 
 /** What is to be done, once everything on the command line has been understood. */
 export type Task = () => Promise<ExitCode>;
@@ -97,6 +100,11 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
   addLevel(root, 'instances', 'the machines: rungs 1 to 5 of the ladder', INSTANCE_ACTION_TEXTS, ask, INSTANCE_EXAMPLES);
   addLevel(root, 'services', 'what runs on them: rungs 6 to 8', SERVICE_ACTION_TEXTS, ask, SERVICE_EXAMPLES);
   addConfig(root, ask);
+  addDoctors(root, (asked) => {
+    refuse(root, 'doctors', ['every', 'timeout', 'wait']);
+    const options = readOptions(root.opts());
+    then(() => handlers.doctors(asked, options));
+  });
   addAudit(root, (asked) => {
     refuse(root, 'audit', ['every', 'timeout', 'wait']);
     const options = readOptions(root.opts());
@@ -200,19 +208,6 @@ function addConfig(root: Command, ask: (asked: Asked) => void): void {
     else command.action(() => asked('all'));
   }
 }
-
-const addParent = (root: Command, level: string, description: string, actions: readonly string[], examples: string): Command =>
-  root
-    .command(level)
-    .description(description)
-    .usage('<action> [group] [type]')
-    .allowExcessArguments()
-    .addHelpText('after', examples)
-    .action((_: unknown, command: Command) => {
-      const [action] = command.args;
-      if (action !== undefined) throw unknownWord('ER0202', action, actions);
-      throw usageError(`an action is missing, allowed for ${level}: ${actions.join(', ')}`);
-    });
 
 /** What would do nothing, or too much. */
 function refuseUnmeant({ level, action }: Asked, { yes }: Options, { stdinIsTerminal }: Surroundings): void {

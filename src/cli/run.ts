@@ -36,6 +36,7 @@ function handlersOn(terminal: Terminal): Handlers {
       return (await import('./one-shot.ts')).oneShot(asked, options, terminal);
     },
     stdin: async (options) => (await import('./one-shot.ts')).fromStdin(options, terminal),
+    doctors: async (asked, options) => (await import('./doctors-command.ts')).doctors(asked, options, terminal),
     audit: async (asked, options) => (await import('./audit-command.ts')).audit(asked, options, terminal),
     daemon: async (options) => (await import('./daemon.ts')).daemon(options, terminal),
     demo: async (options) => (await import('./demo.ts')).demo(options, terminal),

@@ -3,7 +3,9 @@ import type { Action } from '../domain/action.ts';
 import type { Heartbeat } from '../domain/heartbeat.ts';
 import { type ActionId, type EntityKey, type Ip, parseIp } from '../domain/identity.ts';
 import { instanceLane } from '../domain/plan.ts';
+import { FleetError } from '../errors.ts';
 import type { Fleet } from '../index.ts';
+import { keepTrail } from './audit-trail.ts';
 import { assemble } from './config/assemble.ts';
 import { type Configuration, isMemory } from './config/check.ts';
 
@@ -17,6 +19,8 @@ export interface Session {
   readonly latest: ReadonlyMap<ActionId, Action>;
   /** From now on the fleet may act. Until then it only looks: a question never starts what waits in the store. */
   act(): void;
+  /** Calls the listener, with what goes wrong beside the fleet: its audit log, its store's journal. */
+  onTrouble(listener: (subject: 'audit' | 'store', error: unknown) => void): void;
   close(): Promise<void>;
 }
 
@@ -34,6 +38,14 @@ export async function openSession(
   const fleet: Fleet = createFleet({ ...assembly.options, allow: () => mayAct || 'this command line only asks' });
   const latest = new Map<ActionId, Action>();
   fleet.on('action', (action) => latest.set(action.id, action));
+  const listeners = new Set<Parameters<Session['onTrouble']>[0]>();
+  const tell = (subject: 'audit' | 'store', error: unknown) => {
+    for (const listener of listeners) listener(subject, error);
+  };
+  assembly.onStoreLost((reason) => tell('store', new FleetError('ER0228', reason)));
+  const trail =
+    configuration.audit &&
+    (await keepTrail(fleet, configuration.audit, { mayAct: () => mayAct, onError: (error) => tell('audit', error) }));
   return {
     fleet,
     configuration,
@@ -42,8 +54,12 @@ export async function openSession(
     act() {
       mayAct = true;
     },
+    onTrouble(listener) {
+      listeners.add(listener);
+    },
     async close() {
       await fleet.stop();
+      await trail?.close();
       await assembly.close();
     },
   };

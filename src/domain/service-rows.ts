@@ -50,6 +50,7 @@ export function createServiceRows(options: {
         continue;
       }
       const row = rowOf(facts);
+      if (isOutdated(row, facts, source)) continue;
       const isKnown = row.source === source && !row.counting && row.facts !== null && isSameService(row.facts, facts);
       if (isKnown) row.readAt = later(row.readAt, facts.readAt);
       else settle(row, facts, sweep);
@@ -57,6 +58,10 @@ export function createServiceRows(options: {
     if (reading.complete) source.completeAt.services = reading.readAt;
     return foreign;
   }
+
+  /** What another source has read later is not replaced: heartbeats overtake each other on their way. One source's are in order. */
+  const isOutdated = (row: ServiceRow, facts: ServiceFacts, source: Source): boolean =>
+    row.source !== source && facts.readAt < row.readAt;
 
   function settle(row: ServiceRow, facts: ServiceFacts, sweep: Sweep): void {
     const before = see(row);

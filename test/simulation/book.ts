@@ -93,6 +93,9 @@ export function createBook(): Book {
         case 'hears':
           sightOf(happening.by).hear(happening.beat);
           break;
+        case 'has heard':
+          sightOf(happening.by).heard(happening.beat);
+          break;
       }
     },
     stored: (id) => records.get(id),

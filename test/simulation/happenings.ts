@@ -51,7 +51,8 @@ export type Happening =
       readonly reading: Reading<ServiceFacts>;
     }
   | { readonly is: 'is blind'; readonly by: Life; readonly source: string }
-  | { readonly is: 'hears'; readonly by: Life; readonly beat: Heartbeat }
+  /** A heartbeat that was pushed has arrived, and then it has been taken in. */
+  | { readonly is: 'hears' | 'has heard'; readonly by: Life; readonly beat: Heartbeat }
   /** A fleet calls a driver; whether anything comes of it is another matter. */
   | { readonly is: 'calls'; readonly by: Life; readonly call: Call; readonly permit: Permit }
   /** A call was accepted. */

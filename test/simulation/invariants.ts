@@ -138,7 +138,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const action = book.known(by).get(idIn(key) ?? '');
         const before = held.get(`${by.name} ${action?.id}`) ?? [];
         if (action)
-          held.set(`${by.name} ${action.id}`, [book.sight(by).holds(action, by.now(), policy.freshMs), ...before.slice(0, 2)]);
+          held.set(`${by.name} ${action.id}`, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...before.slice(0, 2)]);
         return null;
       }
       if (happening.is !== 'asks' || happening.next === null) return null;

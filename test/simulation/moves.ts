@@ -172,7 +172,11 @@ function push(draw: Draw, scene: Scene): Move {
           () => {
             if (!life.isAlive || life.isStopping) return;
             scene.tell({ is: 'hears', by: life, beat: heartbeat });
-            life.fleet.observe(heartbeat).catch((error: unknown) => complain(life, 'observe', error, scene.tell));
+            const end = () => scene.tell({ is: 'has heard', by: life, beat: heartbeat });
+            life.fleet.observe(heartbeat).then(end, (error: unknown) => {
+              end();
+              complain(life, 'observe', error, scene.tell);
+            });
           },
         );
       }

@@ -4,10 +4,13 @@ import type { Action, Heartbeat, InstanceFacts, Reading, ServiceFacts, Trigger }
 export interface Sight {
   readInstances(source: string, reading: Reading<InstanceFacts>): void;
   readServices(source: string, reading: Reading<ServiceFacts>): void;
-  /** A heartbeat that a host pushed. */
+  /** A heartbeat that a host pushed has arrived. It counts from now on, or only once it has been `heard`. */
   hear(beat: Heartbeat): void;
+  heard(beat: Heartbeat): void;
   blind(source: string): void;
-  /** Whether the trigger of an action holds in what was seen, and that is fresh. */
+  /** Whether the trigger of an action may hold in what was seen, and that is fresh. */
+  mayHold(action: Pick<Action, 'when' | 'armedAt'>, now: number, freshMs: number): boolean;
+  /** Whether it does, in whatever order things were taken in. */
   holds(action: Pick<Action, 'when' | 'armedAt'>, now: number, freshMs: number): boolean;
 }
 
@@ -28,14 +31,19 @@ interface SeenInstance extends Seen {
   power: string;
 }
 
+type Services = Map<string, Seen>;
+
 /** The policy's `tolerance`. */
 const TOLERANCE = 2;
 
 export function createSight(): Sight {
   const instances = new Map<string, SeenInstance>();
-  const services = new Map<string, Seen>();
+  /** The services, where what is pushed counts as soon as it arrives, and where it does only once it has been heard. */
+  const early: Services = new Map();
+  const late: Services = new Map();
   const blind = new Set<string>();
-  const heard = new Map<string, number>();
+  const seqs = new Map<string, number>();
+  const arrived = new Set<Heartbeat>();
 
   function show(seen: Seen, source: string, readAt: number, words: readonly string[]): void {
     const before = blind.has(source) ? new Map<string, number>() : seen.since;
@@ -67,7 +75,7 @@ export function createSight(): Sight {
     power: 'unknown',
   });
 
-  function takeServices(source: string, items: readonly ServiceFacts[]): void {
+  function takeServices(services: Services, source: string, items: readonly ServiceFacts[]): void {
     for (const facts of items) {
       const seen = services.get(facts.name) ?? { ip: facts.ip ?? null, source: '', readAt: 0, since: new Map<string, number>() };
       services.set(facts.name, seen);
@@ -84,7 +92,7 @@ export function createSight(): Sight {
     return others.length === 0 ? only : undefined;
   }
 
-  function look(trigger: Extract<Trigger, { on: 'holds' }>): Seen | undefined {
+  function look(trigger: Extract<Trigger, { on: 'holds' }>, services: Services): Seen | undefined {
     const { level, subject } = trigger;
     if ('ip' in subject) return level === 'instances' ? at(subject.ip) : undefined;
     const wanted = /\/wanted\/(.+)$/.exec(subject.key)?.[1];
@@ -92,26 +100,29 @@ export function createSight(): Sight {
     return (level === 'instances' ? instances : services).get(subject.key.slice(subject.key.lastIndexOf('/') + 1));
   }
 
-  function isHeld(trigger: Trigger, isFresh: (readAt: number) => boolean): boolean {
+  function isHeld(trigger: Trigger, services: Services, isFresh: (readAt: number) => boolean): boolean {
     switch (trigger.on) {
       case 'now':
         return true;
       case 'holds': {
-        const seen = look(trigger);
+        const seen = look(trigger, services);
         if (!seen || blind.has(seen.source) || !isFresh(seen.readAt)) return false;
         const since = seen.since.get(trigger.state);
         return since !== undefined && seen.readAt - since >= (trigger.forMs ?? 0);
       }
       case 'all':
-        return trigger.of.every((part) => isHeld(part, isFresh));
+        return trigger.of.every((part) => isHeld(part, services, isFresh));
       case 'any':
-        return trigger.of.some((part) => isHeld(part, isFresh));
+        return trigger.of.some((part) => isHeld(part, services, isFresh));
       case 'atLeast':
-        return trigger.of.filter((part) => isHeld(part, isFresh)).length >= trigger.count;
+        return trigger.of.filter((part) => isHeld(part, services, isFresh)).length >= trigger.count;
       default:
         return trigger satisfies never;
     }
   }
+
+  const isDue = ({ when, armedAt }: Pick<Action, 'when' | 'armedAt'>, services: Services, now: number, freshMs: number) =>
+    isHeld(when, services, (readAt) => readAt >= armedAt || now - readAt <= freshMs);
 
   return {
     readInstances(source, { items, complete, readAt }) {
@@ -132,19 +143,25 @@ export function createSight(): Sight {
       blind.delete(source);
     },
     readServices(source, { items }) {
-      takeServices(source, items);
+      for (const services of [early, late]) takeServices(services, source, items);
       blind.delete(source);
     },
-    hear({ source, epoch, seq, services: reading }) {
-      const last = heard.get(`${source} ${epoch}`) ?? -1;
+    hear(beat) {
+      const { source, epoch, seq } = beat;
+      const last = seqs.get(`${source} ${epoch}`) ?? -1;
       if (seq <= last) return;
-      heard.set(`${source} ${epoch}`, seq);
-      takeServices(source, reading?.items ?? []);
+      seqs.set(`${source} ${epoch}`, seq);
+      arrived.add(beat);
+      takeServices(early, source, beat.services?.items ?? []);
+    },
+    heard(beat) {
+      if (arrived.delete(beat)) takeServices(late, beat.source, beat.services?.items ?? []);
     },
     blind(source) {
       blind.add(source);
     },
-    holds: ({ when, armedAt }, now, freshMs) => isHeld(when, (readAt) => readAt >= armedAt || now - readAt <= freshMs),
+    mayHold: (action, now, freshMs) => [early, late].some((services) => isDue(action, services, now, freshMs)),
+    holds: (action, now, freshMs) => [early, late].every((services) => isDue(action, services, now, freshMs)),
   };
 }
 

@@ -38,14 +38,28 @@ export async function simulate({ runs, seed, path, onProgress }: Simulation): Pr
     if (++played % PROGRESS_EVERY === 0) onProgress?.(played);
     if (breach) throw new Error(`${breach.invariant}: ${breach.what}`);
   });
-  const replay = path === undefined ? {} : { path, endOnFailure: true };
-  const details = await fc.check(property, { numRuns: runs, seed, ...replay });
+  const replay = path === undefined ? {} : { path };
+  const details = await fc.check(property, { numRuns: runs, seed, endOnFailure: true, ...replay });
   if (!details.failed) return null;
-  const [numbers] = details.counterexample ?? [[]];
+  const numbers = await shortened(details.counterexample?.[0] ?? []);
   const trace: string[] = [];
   const breach = await play(numbers, (line) => trace.push(line));
   if (!breach) throw new Error(`the schedule ${JSON.stringify(numbers)} failed once and then did not: it is not deterministic`);
   return { breach, numbers, trace, after: details.numRuns, seed: details.seed, path: details.counterexamplePath ?? '' };
+}
+
+/** Leaves out what the breach does not need: halves of the schedule first, single moves last. */
+async function shortened(failing: readonly number[]): Promise<readonly number[]> {
+  const invariant = (await play(failing))?.invariant;
+  let numbers = failing;
+  for (let size = Math.ceil(numbers.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+    for (let at = 1; at < numbers.length; ) {
+      const fewer = [...numbers.slice(0, at), ...numbers.slice(at + size)];
+      if ((await play(fewer))?.invariant === invariant) numbers = fewer;
+      else at += size;
+    }
+  }
+  return numbers;
 }
 
 /** A failure as a person reads it: the schedule, what broke, how to see it again. */

@@ -32,6 +32,7 @@ export function describe(happening: Happening): string {
       return happening.what;
     case 'fault':
       return `${happening.by.name}: ${happening.key}: ${happening.error instanceof Error ? (happening.error.stack ?? '') : String(happening.error)}`;
+    case 'has heard':
     case 'looks':
     case 'step':
       return '';

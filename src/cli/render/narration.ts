@@ -95,6 +95,7 @@ export function narrate(fleet: Pick<Fleet, 'on'>, tell: (line: string) => void, 
     fleet.on('blind', ({ source, message }) => once(source, `${paint.red('blind')} ${printable(source)}: ${printable(message)}`)),
     fleet.on('storeLost', ({ error }) => once('store', `${paint.red('store')} ${printable(messageOf(error))}`)),
     fleet.on('fault', ({ key, error }) => tell(`${paint.red('fault')} ${printable(key)}: ${printable(messageOf(error))}`)),
+    fleet.on('parked', ({ id, message }) => tell(`${paint.red('parked')} ${printable(id)}: ${printable(message)}`)),
     fleet.on('problem', ({ subject, message }) => once(subject, `${paint.yellow(printable(subject))} ${printable(message)}`)),
   ];
   return () => {
