@@ -19,6 +19,8 @@ export interface InstanceRows {
   /** Nobody sees the entities of a source any more. */
   lose(sweep: Sweep, reason: string): void;
   get(key: EntityKey): View | undefined;
+  /** Whether what is believed of an instance is only recalled. */
+  isUnread(key: EntityKey): boolean;
   atIp(ip: Ip): View | 'none' | 'conflict';
   views(): Generator<View>;
   forget(now: Instant, isWatched: (key: EntityKey) => boolean): readonly EntityKey[];
@@ -28,6 +30,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
   const byId = new Map<string, Map<string, InstanceRow>>();
   const book = createAddressBook<InstanceRow>();
   const gone = new Set<InstanceRow>();
+  const unread = new Set<InstanceRow>();
   const powers = new Map<string, Power>();
   let size = 0;
 
@@ -111,6 +114,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
 
   function settle(row: InstanceRow, complete: boolean, sweep: Sweep): void {
     const before = see(row);
+    unread.delete(row);
     const facts = factsOf(row);
     const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
     row.sshMisses = power === 'running' && facts.ssh !== 'up' && facts.ssh !== undefined ? row.sshMisses + 1 : 0;
@@ -151,6 +155,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.counting = true;
     if (row.missed < policy.tolerance) return;
     const before = see(row);
+    unread.delete(row);
     row.readAt = later(row.readAt, readAt);
     row.wasUp = false;
     book.strike(row);
@@ -219,6 +224,12 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     for (const here of byId.values()) yield* here.values();
   }
 
+  function find(key: EntityKey): InstanceRow | undefined {
+    const start = 'instances/'.length;
+    const end = key.indexOf('/', start);
+    return byId.get(key.slice(start, end))?.get(key.slice(end + 1));
+  }
+
   const see = (row: InstanceRow): View => viewOf(row, NOTHING_ELSEWHERE);
 
   return {
@@ -234,6 +245,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
       row.readAt = view.readAt;
       row.wasUp = view.holds.has('running');
       keep(row, recalled(view));
+      if (!view.gone) unread.add(row);
       if (!view.gone && view.state !== 'terminated') book.book(row, view.ip);
     },
     lose(sweep, reason) {
@@ -242,16 +254,19 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
         const { derived, gone } = row.belief;
         if (row.source !== sweep.source || gone || derived.state === 'unknown') continue;
         const before = see(row);
+        unread.delete(row);
         row.counting = true;
         row.belief = believe(row, lost, sweep, row.belief);
         sweep.note('silent', before, see(row));
       }
     },
     get(key) {
-      const start = 'instances/'.length;
-      const end = key.indexOf('/', start);
-      const row = byId.get(key.slice(start, end))?.get(key.slice(end + 1));
+      const row = find(key);
       return row && see(row);
+    },
+    isUnread(key) {
+      const row = find(key);
+      return row !== undefined && unread.has(row);
     },
     atIp(ip) {
       const tenant = book.at(ip);
@@ -265,6 +280,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
       for (const row of gone) {
         if (now - row.belief.since < policy.retainMs || isWatched(row.key)) continue;
         gone.delete(row);
+        unread.delete(row);
         book.strike(row);
         if (row.source) row.source.entities.instances--;
         row.source = null;

@@ -41,7 +41,7 @@ export interface Inventory extends Sight {
   atIp(ip: Ip): View | 'none' | 'conflict';
   views(level?: Level): Iterable<View>;
   readonly size: number;
-  /** Whether the source that a view rests on cannot be read at present. */
+  /** Whether the source that a view rests on cannot be read at present, or has not been since the start. */
   isBlind(view: View): boolean;
   /** Whether a complete reading of `level` has been taken from `source`, or from any. */
   hasRead(level: Level, source?: string): boolean;
@@ -133,6 +133,9 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
     return false;
   }
 
+  const isUnread = ({ level, key, name }: View): boolean =>
+    level === 'instances' ? instances.isUnread(key) : services.isUnread(name);
+
   return {
     applying,
     apply: (beat, now) => finish(applying(beat, now)),
@@ -170,7 +173,7 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
     get size() {
       return instances.size + services.size;
     },
-    isBlind: (view) => view.source !== null && sources.get(view.source)?.blind === true,
+    isBlind: (view) => isUnread(view) || (view.source !== null && sources.get(view.source)?.blind === true),
     hasRead,
     readAt: readAtOf,
     forget: instances.forget,

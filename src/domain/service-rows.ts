@@ -18,6 +18,8 @@ export interface ServiceRows {
   /** Nobody sees the entities of a source any more. */
   lose(sweep: Sweep, reason: string): void;
   get(name: string): View | undefined;
+  /** Whether what is believed of a service is only recalled. */
+  isUnread(name: string): boolean;
   /** The service at an ip, where it is the only one there. */
   atIp(ip: Ip): View | undefined;
   views(): Generator<View>;
@@ -34,6 +36,7 @@ export function createServiceRows(options: {
 }): ServiceRows {
   const { policy } = options;
   const rows = new Map<string, ServiceRow>();
+  const unread = new Set<ServiceRow>();
   const alike = new Map<string, Holds>();
   for (const service of options.services)
     rows.set(service.name, newRow(service.name, service, options.ladders.get(service.mode)));
@@ -65,6 +68,7 @@ export function createServiceRows(options: {
 
   function settle(row: ServiceRow, facts: ServiceFacts, sweep: Sweep): void {
     const before = see(row);
+    unread.delete(row);
     if (row.source !== sweep.source) adopt(row, sweep.source);
     row.readAt = later(row.readAt, facts.readAt);
     row.facts = { ...facts, name: row.name, holds: shared(facts.holds) };
@@ -119,12 +123,14 @@ export function createServiceRows(options: {
       adopt(row, source);
       row.readAt = view.readAt;
       row.belief = { ...recalled(view), ip: row.belief.ip };
+      unread.add(row);
     },
     lose(sweep, reason) {
       const lost = { ...UNKNOWN_SERVICE, reason };
       for (const row of rows.values()) {
         if (row.source !== sweep.source || row.belief.derived.code === lost.code) continue;
         const before = see(row);
+        unread.delete(row);
         row.counting = true;
         row.belief = believe(row, lost, sweep, { ...row.belief, raw: null });
         sweep.note('silent', before, see(row));
@@ -133,6 +139,10 @@ export function createServiceRows(options: {
     get(name) {
       const row = rows.get(name);
       return row && see(row);
+    },
+    isUnread(name) {
+      const row = rows.get(name);
+      return row !== undefined && unread.has(row);
     },
     atIp(ip) {
       const here = [...rows.values()].filter((row) => row.service?.ip === ip);
