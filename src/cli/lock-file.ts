@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { digestOf } from '../digest.ts';
 import { FleetError } from '../errors.ts';
 
 /** A lock that one process has, until it gives it back or is no more. */
@@ -14,6 +15,8 @@ interface Holder {
   readonly host: string;
   /** When the process started, in ticks, so that another one of the same number is told apart; null where nobody can tell. */
   readonly startedAt: string | null;
+  /** Tells this taking of the lock from all others. */
+  readonly id: string;
 }
 
 /** How often a holder shows that it lives, for those on other hosts, who cannot look at its process. */
@@ -26,9 +29,10 @@ const STALE_MS = 60_000;
  * @throws FleetError ER0228, retryable, with who has it
  */
 export async function takeLock(file: string): Promise<Lock> {
-  const text = JSON.stringify({ pid: process.pid, host: hostname(), startedAt: startedAt(process.pid) } satisfies Holder);
+  const id = crypto.randomUUID();
+  const text = JSON.stringify({ pid: process.pid, host: hostname(), startedAt: startedAt(process.pid), id } satisfies Holder);
   // Made beside it and linked, a lock is there with its holder in it or not at all.
-  const own = `${file}.${process.pid}.${crypto.randomUUID()}`;
+  const own = `${file}.${id}`;
   await writeFile(own, text, { flag: 'wx', mode: 0o600 });
   try {
     for (;;) {
@@ -37,7 +41,7 @@ export async function takeLock(file: string): Promise<Lock> {
       if (found === null) continue;
       if (!(await isAbandoned(found, file)))
         throw new FleetError('ER0228', `${file} is held by ${nameOf(found)}`, { retryable: true });
-      await remove(file, found);
+      if (await takenOver(own, file, found)) break;
     }
   } finally {
     await rm(own, { force: true });
@@ -71,17 +75,16 @@ async function textAt(file: string): Promise<string | null> {
   }
 }
 
-/** Removes the lock of a holder that is no more; one that somebody else has taken meanwhile is put back. */
-async function remove(file: string, abandoned: string): Promise<void> {
-  const aside = `${file}.${process.pid}.${crypto.randomUUID()}`;
+/** What was found abandoned is replaced by one of those who found it so: by whoever has the lock on that very text. */
+async function takenOver(own: string, file: string, abandoned: string): Promise<boolean> {
+  const turn = await takeLock(`${file}.${digestOf(abandoned)}`);
   try {
-    await rename(file, aside);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
+    if ((await textAt(file)) !== abandoned) return false;
+    await rename(own, file);
+    return true;
+  } finally {
+    await turn.release();
   }
-  if ((await textAt(aside)) !== abandoned) await linked(aside, file);
-  await rm(aside, { force: true });
 }
 
 async function isAbandoned(text: string, file: string): Promise<boolean> {
@@ -120,7 +123,7 @@ function holderIn(text: string): Holder | null {
   try {
     const holder: Partial<Holder> | null = JSON.parse(text);
     if (typeof holder?.pid !== 'number' || typeof holder.host !== 'string') return null;
-    return { pid: holder.pid, host: holder.host, startedAt: holder.startedAt ?? null };
+    return { pid: holder.pid, host: holder.host, startedAt: holder.startedAt ?? null, id: holder.id ?? '' };
   } catch {
     return null;
   }
