@@ -6,10 +6,18 @@ export interface Cloud {
   /** Stops a share of the instances that run, or starts them again: `percent` of all change, others in each round. */
   change(percent: number, round: number): void;
   reading(readAt: number): Reading<InstanceFacts>;
+  /** One in which each instance says what it is told to. */
+  readingOf(text: (i: number) => string, readAt: number): Reading<InstanceFacts>;
 }
 
 export function createCloud(size: number): Cloud {
   const stopped = new Uint8Array(size);
+  const readingOf = (text: (i: number) => string, readAt: number): Reading<InstanceFacts> => ({
+    items: JSON.parse(`[${Array.from(stopped, (_, i) => text(i)).join()}]`),
+    readAt: readAt as Instant,
+    complete: true,
+    problems: [],
+  });
   return {
     size,
     change(percent, round) {
@@ -17,10 +25,8 @@ export function createCloud(size: number): Cloud {
       const step = Math.round(100 / percent);
       for (let i = ((round % step) + step) % step; i < size; i += step) stopped[i] = stopped[i] === 1 ? 0 : 1;
     },
-    reading(readAt) {
-      const texts = Array.from(stopped, (isStopped, i) => (isStopped === 1 ? stoppedText(i, readAt) : runningText(i, readAt)));
-      return { items: JSON.parse(`[${texts.join()}]`), readAt: readAt as Instant, complete: true, problems: [] };
-    },
+    reading: (readAt) => readingOf((i) => (stopped[i] === 1 ? stoppedText(i, readAt) : runningText(i, readAt)), readAt),
+    readingOf,
   };
 }
 
@@ -36,6 +42,10 @@ export const stoppedText = (i: number, readAt: number): string =>
 export const runningText = (i: number, readAt: number): string =>
   `{"cloud":"${CLOUD}","id":"${idOf(i)}","ip":"${ipOf(i)}","readAt":${readAt},"power":{"state":"running","raw":"running"},` +
   `"bootId":"${bootIdOf(i)}","binaries":"1.4.2","agent":true,"ssh":"up"}`;
+
+/** An instance that ssh reaches, and that is not bootstrapped yet. */
+export const sshUpText = (i: number, readAt: number): string =>
+  JSON.stringify({ ...JSON.parse(runningText(i, readAt)), binaries: null, agent: false });
 
 /** A driver that hands out a reading prepared beforehand, once, and keeps nothing of it. */
 export interface PreparedDriver extends Driver<InstanceFacts> {

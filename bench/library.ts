@@ -1,14 +1,30 @@
 import { existsSync } from 'node:fs';
 
 /** What is measured. */
-export type Library = typeof import('fleetbeat') & typeof import('fleetbeat/adapters/memory');
+export type Library = typeof import('fleetbeat') &
+  typeof import('fleetbeat/adapters/journaled') &
+  typeof import('fleetbeat/adapters/memcached') &
+  typeof import('fleetbeat/adapters/memory') &
+  typeof import('fleetbeat/adapters/sqlite') &
+  typeof import('fleetbeat/adapters/doctors/webhook') &
+  typeof import('fleetbeat/wire');
+
+const FILES = [
+  'src/index',
+  'adapters/journaled',
+  'adapters/memcached',
+  'adapters/memory',
+  'adapters/sqlite',
+  'adapters/doctors/webhook',
+  'src/wire/index',
+];
 
 /** A file of the built package. The package's own name would lead tsx to the sources, which it transforms. */
 export const built = (path: string): URL => new URL(`../dist/${path}`, import.meta.url);
 
 /** Loads the built package, as its users run it. */
 export async function loadBuilt(): Promise<Library> {
-  const root = built('src/index.js');
-  if (!existsSync(root)) throw new Error('dist/ is missing: run `npm run build` first');
-  return { ...(await import(root.href)), ...(await import(built('adapters/memory.js').href)) };
+  const urls = FILES.map((file) => built(`${file}.js`));
+  if (!urls.every((url) => existsSync(url))) throw new Error('dist/ is missing: run `npm run build` first');
+  return Object.assign({}, ...(await Promise.all(urls.map((url) => import(url.href)))));
 }

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 
 /** One of the things compared. Whatever `prepare` does is not timed; what it returns is. */
 export interface Side {
-  prepare(): () => unknown;
+  prepare(): (() => unknown) | Promise<() => unknown>;
   /** Not timed: lets what the side does in the background come to its end. */
   settle?(): Promise<void>;
 }
@@ -27,7 +27,7 @@ export async function interleaved<K extends string>(
     onRound(round);
     for (const name of names) {
       const side = sides[name];
-      const work = side.prepare();
+      const work = await side.prepare();
       await rest();
       const from = performance.now();
       await work();

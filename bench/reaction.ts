@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Action, Heartbeat, Instant } from 'fleetbeat';
-import { CLOUD, createCloud, idOf, ipOf, preparedDriver, runningText, stoppedText } from './cloud.ts';
+import { CLOUD, createCloud, idOf, ipOf, preparedDriver, runningText, sshUpText, stoppedText } from './cloud.ts';
 import { type Figure, figure } from './figure.ts';
 import type { Library } from './library.ts';
 import { collect, collectYoung, percentile } from './measure.ts';
@@ -96,7 +96,3 @@ function heartbeatOf(text: string, readAt: number): Heartbeat {
   const instances = { items: JSON.parse(`[${text}]`), readAt: readAt as Instant, complete: false, problems: [] };
   return { source: CLOUD, epoch: 'pushed', seq: ++sequence, instances };
 }
-
-/** An instance that ssh reaches, and that is not bootstrapped yet. */
-const sshUpText = (i: number, readAt: number): string =>
-  JSON.stringify({ ...JSON.parse(runningText(i, readAt)), binaries: null, agent: false });

@@ -16,7 +16,7 @@ const BEAT_MS = 10_000;
 export function createScene(
   { createFleet, memory }: Library,
   driver: PreparedDriver,
-  options: Pick<FleetOptions, 'now'> = {},
+  options: Partial<Pick<FleetOptions, 'now' | 'store' | 'doctors'>> = {},
 ): Scene {
   let at = Date.now();
   let turns = 0;
@@ -26,7 +26,7 @@ export function createScene(
     return turn();
   };
   return {
-    fleet: createFleet({ drivers: { instances: [driver] }, store: memory({ now }), now, yieldTurn }),
+    fleet: createFleet({ drivers: { instances: [driver] }, store: memory({ now }), ...options, now, yieldTurn }),
     passes: () => (at += BEAT_MS),
     async quiet() {
       for (let before = -1; before !== turns; ) {

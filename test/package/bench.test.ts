@@ -1,20 +1,30 @@
+import type { Store } from 'fleetbeat';
 import * as fleetbeat from 'fleetbeat';
-import { memory } from 'fleetbeat/adapters/memory';
+import * as webhook from 'fleetbeat/adapters/doctors/webhook';
+import * as journaled from 'fleetbeat/adapters/journaled';
+import * as memcached from 'fleetbeat/adapters/memcached';
+import * as memory from 'fleetbeat/adapters/memory';
+import * as sqlite from 'fleetbeat/adapters/sqlite';
+import * as wire from 'fleetbeat/wire';
 import { describe, expect, test } from 'vitest';
 import { beats } from '../../bench/beat.ts';
 import { createCloud, preparedDriver } from '../../bench/cloud.ts';
+import { doctors } from '../../bench/doctors.ts';
 import { type Figure, figure } from '../../bench/figure.ts';
+import { firing } from '../../bench/firing.ts';
 import { heap } from '../../bench/heap.ts';
 import { interleaved, percentile } from '../../bench/measure.ts';
 import { createHandLoop } from '../../bench/peers/hand-loop.ts';
 import { createKeyedDiff } from '../../bench/peers/keyed-diff.ts';
 import { jsonPrinter, tablePrinter } from '../../bench/print.ts';
 import { reaction } from '../../bench/reaction.ts';
+import { recordingStore, replay } from '../../bench/recording.ts';
 import { createScene } from '../../bench/scene.ts';
 import { select } from '../../bench/selection.ts';
 
-const library = { ...fleetbeat, memory };
+const library = { ...fleetbeat, ...journaled, ...memcached, ...memory, ...sqlite, ...webhook, ...wire };
 const EVERYTHING = select([]);
+const ONCE = { warmUp: 0, timed: 1 };
 
 async function all(figures: AsyncIterable<Figure>): Promise<readonly Figure[]> {
   const found: Figure[] = [];
@@ -42,10 +52,33 @@ describe('what is measured', () => {
     expect(measured?.ours).toBeGreaterThan(0);
   });
 
+  test('actions that are armed and fire stand beside the bare operations of their store', async () => {
+    const figures = await all(firing(library, EVERYTHING, { actions: 5, rounds: ONCE }, ['memory', 'sqlite']));
+    const of = (store: string, ...more: string[]) => ['', '.rate', '.operations', ...more].map((part) => `P5.${store}${part}`);
+    expect(figures.map(({ id }) => id)).toEqual([...of('memory', '.bytes'), ...of('sqlite', '.bytes', '.syncs')]);
+    expect(figures.find(({ id }) => id === 'P5.sqlite')).toMatchObject({
+      unit: 'ms',
+      goal: 'ratio <= 3',
+      peer: expect.any(Number),
+    });
+    const operations = figures.find(({ id }) => id === 'P5.memory.operations')?.ours;
+    // At the least: three to arm, claim, begin, end, and let go of index and claim.
+    expect(operations).toBeGreaterThan(7);
+    expect(figures.find(({ id }) => id === 'P5.sqlite.syncs')?.ours).toBeGreaterThan(0);
+  });
+
+  test('a beat with a doctor that hangs or fails stands beside one with a doctor that answers', async () => {
+    const figures = await all(doctors(library, EVERYTHING, { size: 40, rounds: ONCE }));
+    expect(figures.map(({ id }) => id)).toEqual(['P5.doctor', 'P5.doctor.hangs', 'P5.doctor.fails']);
+    for (const { ours, peer } of figures) expect([typeof ours, typeof peer]).toEqual(['number', 'number']);
+  });
+
   test('nothing runs that was not asked for', async () => {
     const nothing = select(['P7']);
     expect(await all(beats(library, nothing))).toEqual([]);
     expect(await all(heap(library, nothing))).toEqual([]);
+    expect(await all(firing(library, nothing))).toEqual([]);
+    expect(await all(doctors(library, nothing))).toEqual([]);
     expect(await all(reaction(library, nothing))).toEqual([]);
   });
 });
@@ -65,6 +98,47 @@ test('the fleet and its peers see the same changes in the same readings', async 
     expect(keyedDiff(cloud.reading(at)).map(({ to }) => to.id)).toEqual(seen);
   }
   await scene.fleet.stop();
+});
+
+describe('what is asked of a store', () => {
+  test('is asked again of another one in the same order, as much of it at once, and comes to the same', async () => {
+    const first = library.memory();
+    const { store, take } = recordingStore(first);
+    const log: string[] = [];
+    await Promise.all([store.increment('n'), store.set('a', '1')]);
+    await store.swap('a', '1', '2');
+    const recording = take();
+    const second = library.memory();
+    const slow: Store = {
+      ...second,
+      async increment(key) {
+        log.push('increment begins');
+        const number = await second.increment(key);
+        log.push('increment ends');
+        return number;
+      },
+      async set(...all) {
+        log.push('set begins');
+        await second.set(...all);
+        log.push('set ends');
+      },
+      swap(...all) {
+        log.push('swap begins');
+        return second.swap(...all);
+      },
+    };
+    await replay(recording, slow);
+    expect(log).toEqual(['increment begins', 'set begins', 'increment ends', 'set ends', 'swap begins']);
+    expect(await Promise.all(['n', 'a'].map(second.get))).toEqual(await Promise.all(['n', 'a'].map(first.get)));
+    expect(recording.bytes).toBe('n'.length + 'a1'.length + 'a12'.length);
+  });
+
+  test('is what was asked since it was looked at last', async () => {
+    const { store, take } = recordingStore(library.memory());
+    await store.get('a');
+    expect(take().operations).toHaveLength(1);
+    expect(take().operations).toEqual([]);
+  });
 });
 
 describe('how it is judged', () => {
