@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { answering, httpServer } from '../support/http-server.ts';
+import { requires, startMemcached } from '../support/servers.ts';
 import { type CliProcess, startCli } from './cli-process.ts';
 import { commandLine, documentsIn, folderWith } from './command-line.ts';
 import { oneMachine } from './one-machine.ts';
@@ -21,6 +22,19 @@ afterEach(async () => {
   }
 });
 
+/** A daemon in this process; resolves with all that it said once it has said such a text. */
+async function daemonUntil(says: RegExp, cwd: string): Promise<string> {
+  const over = new AbortController();
+  const { exit, stdout } = await commandLine(['heartbeat', '--every', '50ms'], {
+    cwd,
+    interrupted: over.signal,
+    onOutput: (soFar) => says.test(soFar) && over.abort(),
+  });
+  expect(exit).toBe(0);
+  return stdout;
+}
+
+const DONE = /"do_action":"start"[^\n]*"status":"done"/;
 const WAIT = { timeout: 20_000 };
 
 describe('without a word about its store, a configuration', () => {
@@ -38,8 +52,7 @@ describe('without a word about its store, a configuration', () => {
     first.kill('SIGKILL');
     await first.ended;
     power('running');
-    const second = startDaemon(cwd);
-    await second.says(/"do_action":"start"[^\n]*"status":"done"/);
+    await daemonUntil(DONE, cwd);
     expect(new Set(calls()).size).toBe(1);
 
     const late = await commandLine(['instances', 'status'], { cwd });
@@ -47,14 +60,32 @@ describe('without a word about its store, a configuration', () => {
     expect(documentsIn((await commandLine(['instances', 'actions'], { cwd })).stdout)).toEqual([{ actions: [] }]);
   }, 60_000);
 
-  test('refuses a file of something else, and leaves it as it is', async () => {
+  test.each(['start', 'status'])('refuses a file of something else, and leaves it as it is, also to %s', async (action) => {
     const { cwd } = oneMachine();
     const file = join(cwd, 'fleetbeat.db');
     writeFileSync(file, 'dear diary');
-    const { exit, stderr } = await commandLine(['instances', 'start', 'i-1'], { cwd });
+    const { exit, stderr } = await commandLine(['instances', action, 'i-1'], { cwd });
     expect({ exit, stderr }).toEqual({ exit: 64, stderr: expect.stringContaining(`${file} is no store of fleetbeat`) });
     expect(readFileSync(file, 'utf8')).toBe('dear diary');
   });
+});
+
+requires('memcached')('a memcached and its journal', () => {
+  test('keep what was armed when memcached comes back empty, and tell of it', async () => {
+    const server = await startMemcached();
+    try {
+      const { cwd, calls, power } = oneMachine({ store: { driver: 'memcached', servers: server.address } });
+      expect((await commandLine(['instances', 'start', 'i-1', '--no-wait'], { cwd })).exit).toBe(75);
+      await server.restart();
+      power('running');
+      const said = await daemonUntil(DONE, cwd);
+      expect(said).toMatch(/"command":"store","return":"ER0228"/);
+      expect(existsSync(join(cwd, 'fleetbeat.journal.db'))).toBe(true);
+      expect(calls()).toEqual([]);
+    } finally {
+      await server.stop();
+    }
+  }, 60_000);
 });
 
 describe('an audit log', () => {

@@ -1,8 +1,10 @@
+import { EventEmitter } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { liveRegion } from '../../src/cli/render/live-region.ts';
 import { lookOf, NO_PAINT } from '../../src/cli/render/look.ts';
 import { table } from '../../src/cli/render/table.ts';
+import { tellWarnings } from '../../src/cli/warnings.ts';
 import { commandLine, folderWith } from './command-line.ts';
 
 const ESCAPE = '\u001b';
@@ -193,4 +195,16 @@ describe('the demo', () => {
     expect(stdout.endsWith(`${ESCAPE}[?25h`)).toBe(true);
     expect(lines(stdout).some((line) => /8 ╟───╢ routed/.test(line))).toBe(true);
   });
+});
+
+test('a warning of Node is told in a line, unless it is that its SQLite is new', () => {
+  const source = new EventEmitter().on('warning', () => {
+    throw new Error('as Node tells it');
+  });
+  let stderr = '';
+  tellWarnings(source, { write: (text) => (stderr += text) });
+  const warn = (name: string, message: string) => source.emit('warning', Object.assign(new Error(message), { name }));
+  warn('ExperimentalWarning', 'SQLite is an experimental feature and might change at any time');
+  warn('DeprecationWarning', 'old\nnews');
+  expect(stderr).toMatch(/^fleetbeat: DeprecationWarning: old.+news\n$/);
 });

@@ -1,4 +1,5 @@
 import type { Store } from '../../contracts.ts';
+import { isFleetError } from '../../errors.ts';
 import { load } from '../load.ts';
 import type { ConfiguredStore } from './settled.ts';
 
@@ -10,7 +11,11 @@ export interface OpenedStore {
 
 const losesNothing = (store: Store): OpenedStore => ({ store, onLost() {} });
 
-/** Makes the store of a configuration. Nothing of it is opened before it is first used. */
+/**
+ * Makes the store of a configuration.
+ *
+ * @throws FleetError ER0230 and ER0228 for a file that cannot be used, ER0231 where a package is not installed
+ */
 export async function openStore(configured: ConfiguredStore): Promise<OpenedStore> {
   if (!('driver' in configured)) return heard(configured);
   switch (configured.driver) {
@@ -31,9 +36,16 @@ export async function openStore(configured: ConfiguredStore): Promise<OpenedStor
   }
 }
 
+/** A file that cannot be used is told at once, also to those who only ask; one that is busy may not be so for long. */
 async function sqliteAt(file: string, options = {}): Promise<Store> {
-  return (await import('../../../adapters/sqlite.ts')).sqlite(file, options);
+  const store = (await import('../../../adapters/sqlite.ts')).sqlite(file, options);
+  await store.get(ANY_KEY).catch((error: unknown) => {
+    if (!isFleetError(error) || !error.retryable) throw error;
+  });
+  return store;
 }
+
+const ANY_KEY = 'leader';
 
 /** A program may have made its own journaled store. */
 const heard = (store: Store): OpenedStore => ({

@@ -1,0 +1,14 @@
+import type { EventEmitter } from 'node:events';
+import { printable } from '../wire/refusal.ts';
+import type { Output } from './terminal.ts';
+
+/** That Node's own SQLite is new, whoever runs a command can do nothing about. */
+const IS_NO_NEWS = /\bSQLite is an experimental feature\b/;
+
+/** Tells the warnings of a process in one line each, instead of as Node does. */
+export function tellWarnings(source: EventEmitter, stderr: Output): void {
+  source.removeAllListeners('warning');
+  source.on('warning', ({ name, message }: Error) => {
+    if (!IS_NO_NEWS.test(message)) stderr.write(`fleetbeat: ${printable(`${name}: ${message}`)}\n`);
+  });
+}
