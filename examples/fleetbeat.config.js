@@ -1,7 +1,10 @@
 // Simulated, so that every command can be tried without servers: fleetbeat services start nosql2 --config examples/fleetbeat.config.js
-// For your own, put a `local` cloud in its place (its instances reached with the section `ssh`), and a store that others can see:
+// For your own, put a `local` cloud in its place, its instances reached with the section `ssh`. What waits is then kept in
+// fleetbeat.db beside this file; several hosts share a memcached instead:
 //
-//   store: { driver: 'memcached', servers: '127.0.0.1:11211' },
+//   store: { driver: 'memcached', servers: '10.0.0.5:11211' },
+//   doctors: [{ name: 'pager', script: ['./page', '--team', 'db'] }],
+//   audit: { file: '/var/log/fleetbeat/audit.jsonl', keep: 30 },
 //   ssh: { username: 'admin', identityFile: 'id_ed25519', knownHosts: 'known_hosts' },
 //   bootstrap: { binaries: { argv: ['sudo', 'apt-get', 'install', '-y', 'memcached'], marker: '/var/lib/fleetbeat/binaries' } },
 //

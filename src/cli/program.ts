@@ -113,7 +113,7 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
   root
     .command('heartbeat')
     .allowExcessArguments(false)
-    .description('the daemon: beats, fires what is due, and tells each change and action in a line')
+    .description('the daemon: beats, fires what is due, tells the doctors, and each change and action in a line')
     .addHelpText('after', DAEMON_HELP)
     .action(() => {
       refuse(root, 'heartbeat', ['timeout', 'wait']);
@@ -237,6 +237,7 @@ Examples:
   $ fleetbeat services start node10
   $ fleetbeat instances heartbeat
   $ fleetbeat heartbeat --every 10s
+  $ fleetbeat audit --since 1h
   $ echo '{"level":"instances","command":{"action":"heartbeat","group":"all","type":"all"}}' | fleetbeat`;
 
 const INSTANCE_EXAMPLES = `
