@@ -26,6 +26,7 @@ export function createDispatch(fleet: {
     const { id } = input.action;
     await fleet.gate.ready(input.action.do, signal);
     for (;;) {
+      signal.throwIfAborted();
       const output = await advance(fleet.queue.get(id) ?? input.action, signal);
       if (output) return output;
     }
@@ -61,12 +62,35 @@ export function createDispatch(fleet: {
     return { outcome: 'deferred', action: { ...action, when: last.when } };
   }
 
+  /** Waits until the chart takes the verb: another operation may be under way. False where it is not wanted any more. */
+  async function isAvailable(
+    action: Action,
+    actor: AnyActorRef,
+    event: { readonly type: string },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    while (actor.getSnapshot().status === 'active' && !actor.getSnapshot().can(event)) {
+      if (!isNext(action) || !isDueNow(planned(action))) return false;
+      const either = new AbortController();
+      const stop = AbortSignal.any([signal, either.signal]);
+      try {
+        await Promise.race([changed(actor, stop), fleet.gate.nextBeat(stop)]);
+      } finally {
+        either.abort();
+      }
+      signal.throwIfAborted();
+    }
+    return true;
+  }
+
   async function perform(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
     const key = fleet.keyOf(action);
     const actor = fleet.entities.hold(key);
     const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
     try {
-      if (!(await available(actor, event, signal, () => isDueNow(planned(action))))) return null;
+      if (!(await isAvailable(action, actor, event, signal))) return null;
+      // Another action that waited too may have been quicker; what a chart does not take, it never answers.
+      if (!actor.getSnapshot().can(event)) return null;
       return await outcomeOf(actor, { ...event, now: fleet.now() }, signal, () => {
         if (actor.getSnapshot().status === 'active')
           actor.send({ type: 'cancel', now: fleet.now(), token: action.token, reason: 'ER0217' });
@@ -90,36 +114,18 @@ const run = (action: Action): Outcome => ({
 const isDueNow = (outcome: Outcome): boolean =>
   outcome.is === 'steps' && outcome.steps.length === 1 && outcome.steps[0]?.when.on === 'now';
 
-/** Waits until the chart takes the verb: another operation may be under way. False where it is not wanted any more. */
-function available(
-  actor: AnyActorRef,
-  event: { readonly type: string },
-  signal: AbortSignal,
-  isWanted: () => boolean,
-): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    if (actor.getSnapshot().can(event)) {
-      resolve(true);
-      return;
-    }
-    const stop = () => {
-      subscription.unsubscribe();
-      reject(signal.reason);
-    };
-    const end = (isAvailable: boolean) => {
-      subscription.unsubscribe();
-      signal.removeEventListener('abort', stop);
-      resolve(isAvailable);
-    };
+/** Resolves once a chart has changed. */
+async function changed(actor: AnyActorRef, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
     const subscription = actor.subscribe({
-      next: (snapshot) => {
-        if (snapshot.can(event)) end(true);
-        else if (!isWanted()) end(false);
-      },
+      next: () => resolve(),
       error: () => reject(chartFailed(actor)),
-      complete: () => end(false),
+      complete: () => resolve(),
     });
-    signal.addEventListener('abort', stop, { once: true });
+    signal.addEventListener('abort', () => {
+      subscription.unsubscribe();
+      resolve();
+    });
   });
 }
 

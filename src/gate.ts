@@ -18,6 +18,8 @@ export interface Gate {
   pass(effect: { readonly key: EntityKey; readonly do: Do; readonly token: Token }, signal: AbortSignal): Promise<Permit>;
   /** Takes back that a call was begun: the driver has said that it was not accepted. */
   unbegin(permit: Permit): Promise<void>;
+  /** Waits until what is known may have changed: the next beat, or heartbeat that is pushed. */
+  nextBeat(signal: AbortSignal): Promise<void>;
   /** Lets those that wait look again; called after each beat. */
   reconsider(): void;
 }
@@ -67,6 +69,7 @@ export function createGate(fleet: {
 
   return {
     ready,
+    nextBeat,
     async pass({ key, do: what, token }, signal) {
       for (;;) {
         if (!queue.byToken(token)) await begin(token, key);

@@ -3,6 +3,7 @@ import type { Board } from './board.ts';
 import type { Claims } from './claims.ts';
 import type { Driver, ServiceDriver } from './contracts.ts';
 import { isLive } from './domain/action.ts';
+import { changesSince } from './domain/handover.ts';
 import type { Heartbeat } from './domain/heartbeat.ts';
 import type { EntityKey, Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
@@ -12,7 +13,7 @@ import type { Change } from './domain/view.ts';
 import type { Entities } from './entities.ts';
 import { FleetError } from './errors.ts';
 import type { Events } from './events.ts';
-import type { FleetEvents, FleetOptions } from './face.ts';
+import type { FleetEvents, FleetOptions, GlobalHeartbeat } from './face.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import type { Outbox } from './outbox.ts';
@@ -111,10 +112,13 @@ export function createPulse(fleet: {
       const looksAgain = term === null || term !== led || now() - lookedAt >= policy.claimMs;
       await queue.refresh(now(), looksAgain);
       if (looksAgain) lookedAt = now();
-      if (!isRecalled) await recall();
+      const takesOver = term !== null && term !== led;
+      const last = takesOver || !isRecalled ? await fleet.board.read() : null;
+      if (!isRecalled) recall(last);
       if (term !== led && led !== null) actions.yield();
-      if (term !== led && term !== null) actions.lead(now());
+      if (takesOver) actions.lead(now());
       led = term;
+      if (takesOver) await tellDoctors(changesSince(last?.views ?? [], inventory, now(), `${fleet.owner}:${lease.fence}`));
       if (leads) await Promise.all([fleet.claims.renew(), queue.tidy()]);
     } catch (error) {
       events.emit('storeLost', { error });
@@ -122,8 +126,7 @@ export function createPulse(fleet: {
   }
 
   /** What was last believed is compared with what is read first, so that what happened while nobody looked is told. */
-  async function recall(): Promise<void> {
-    const last = await fleet.board.read();
+  function recall(last: GlobalHeartbeat | null): void {
     isRecalled = true;
     if (!last) return;
     const drivers = new Set([...fleet.instanceDrivers, ...fleet.serviceDrivers].map(({ name }) => name));
@@ -163,7 +166,7 @@ export function createPulse(fleet: {
     await tellDoctors(changes);
   }
 
-  /** Only the leader tells: what the others see, it sees too. */
+  /** Only the leader tells: what the others see, it sees too, and whoever takes over catches up. */
   async function tellDoctors(changes: readonly Change[]): Promise<void> {
     if (!lease.held()) return;
     try {

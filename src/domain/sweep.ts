@@ -25,15 +25,19 @@ export function createSweep(source: Source, now: Instant, id: string): Sweep {
     changes,
     heldSince: createHeldSince(),
     note,
-    compare(from, to) {
-      if (from.source === null) note('appeared', null, to);
-      else if (from.gone && !to.gone) note('appeared', from, to);
-      else {
-        if (from.ip !== to.ip) note('moved', from, to);
-        if (differs(from, to)) note('changed', from, to);
-      }
-    },
+    compare: (from, to) => compareViews(from, to, (kind, known) => note(kind, known, to)),
   };
+}
+
+/** Notes how an entity differs from before; one without a source was not known then. */
+export function compareViews(before: View | null, to: View, note: (kind: Change['kind'], from: View | null) => void): void {
+  const from = before?.source == null ? null : before;
+  if (!from || (from.gone && !to.gone)) {
+    note('appeared', from);
+    return;
+  }
+  if (from.ip !== to.ip) note('moved', from);
+  if (differs(from, to)) note('changed', from);
 }
 
 /** Whether a doctor would want to know. */

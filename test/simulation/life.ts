@@ -59,7 +59,7 @@ export function begin(host: Host, around: Surroundings): Life {
   const { tell } = around;
   const name = `${host.name}${++host.lives}`;
   const hostTime = () => asInstant(around.now() + host.clockMs);
-  let latest = hostTime();
+  let latest = asInstant(Number.NEGATIVE_INFINITY);
   /** The clock of the fleet, as it is promised: the host's, but never going back. */
   const now = () => asInstant(Math.max(latest, hostTime()));
   const caller = { name, isAlive: true };

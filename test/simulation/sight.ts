@@ -26,7 +26,7 @@ interface Seen {
 interface SeenInstance extends Seen {
   wasUp: boolean;
   sshMisses: number;
-  /** Complete readings in a row that did not list it. */
+  /** Complete readings in a row that did not list it, or listed it as terminated. */
   missed: number;
   power: string;
 }
@@ -52,9 +52,9 @@ export function createSight(): Sight {
     seen.readAt = readAt;
   }
 
-  function showInstance(seen: SeenInstance, source: string, facts: InstanceFacts): void {
+  function showInstance(seen: SeenInstance, source: string, facts: InstanceFacts, isComplete: boolean): void {
     seen.power = facts.power?.state ?? 'unknown';
-    seen.missed = 0;
+    seen.missed = seen.power !== 'terminated' ? 0 : seen.missed + (isComplete ? 1 : 0);
     seen.ip = facts.ip ?? seen.ip;
     const isDoubtful = seen.power === 'running' && facts.ssh !== 'up' && seen.wasUp;
     seen.sshMisses = isDoubtful ? seen.sshMisses + 1 : 0;
@@ -132,7 +132,7 @@ export function createSight(): Sight {
         listed.add(id);
         const seen = instances.get(id) ?? newInstance();
         instances.set(id, seen);
-        showInstance(seen, source, facts);
+        showInstance(seen, source, facts, complete);
       }
       for (const [id, seen] of instances) {
         if (!complete || listed.has(id)) continue;
