@@ -28,6 +28,7 @@ export function createClaims(
     if (await store.add(keyOf(id), text, fleet.claimMs)) return true;
     const found = await store.get(keyOf(id));
     if (found === text) return true;
+    if (!fleet.lease.held()) return false;
     if (found === null) return store.add(keyOf(id), text, fleet.claimMs);
     if (fenceOf(found) >= fleet.lease.fence) return false;
     return store.swap(keyOf(id), found, text, fleet.claimMs);

@@ -338,16 +338,21 @@ export function noStuckCharts({ book }: Premises): Watch {
     end({ leader, lives }) {
       for (const life of lives) if (life.beats > 0) return `a beat of ${life.name} does not end`;
       if ([...book.records()].some(isLive)) return null;
-      for (const view of leader.fleet.views()) {
-        if (view.gone || (view.level === 'instances' && view.ip === null)) continue;
-        const actor = leader.fleet.actor(view.level, view.name);
-        const isBusy = actor.getSnapshot().hasTag('busy');
-        leader.fleet.release(actor);
-        if (isBusy) return `the chart of ${view.key} is busy, and no action is live`;
-      }
-      return null;
+      const [busy] = busyCharts(leader);
+      return busy === undefined ? null : `the chart of ${busy} is busy, and no action is live`;
     },
   };
+}
+
+/** The entities about which a fleet is doing something. */
+export function busyCharts({ fleet }: Life): readonly string[] {
+  return fleet.views().flatMap((view) => {
+    if (view.gone || (view.level === 'instances' && view.ip === null)) return [];
+    const actor = fleet.actor(view.level, view.name);
+    const isBusy = actor.getSnapshot().hasTag('busy');
+    fleet.release(actor);
+    return isBusy ? [view.key] : [];
+  });
 }
 
 export const INVARIANTS: readonly Invariant[] = [

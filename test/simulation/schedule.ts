@@ -1,7 +1,7 @@
 import { isEnded, isLive } from 'fleetbeat';
 import { createBook } from './book.ts';
 import type { Happening } from './happenings.ts';
-import { type Ending, INVARIANTS, predecessorsOf } from './invariants.ts';
+import { busyCharts, type Ending, INVARIANTS, predecessorsOf } from './invariants.ts';
 import { beat, type Life } from './life.ts';
 import { type Move, moveOf, type Scene, settingOf } from './moves.ts';
 import { createNetwork, settled } from './network.ts';
@@ -101,7 +101,8 @@ export async function play(numbers: readonly number[], trace: ((line: string) =>
       const isAtRest = ![...book.records()].some(
         (action) => isLive(action) && (action.status !== 'waiting' || due.has(action.token)),
       );
-      rest = isAtRest && leader() ? rest + 1 : 0;
+      const led = leader();
+      rest = isAtRest && led && busyCharts(led).length === 0 ? rest + 1 : 0;
     }
     const led = leader();
     if (!led) return note('oneLeaderActs', 'nobody leads, long after the last fault');
