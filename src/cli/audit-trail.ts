@@ -11,8 +11,18 @@ type AuditLog = import('../../adapters/audit.ts').AuditLog;
 
 /** What a fleet sees and does while it leads, written down. */
 export interface AuditTrail {
+  /** Writes what it still owes; called while the fleet may still lead. */
+  settle(): void;
   /** Resolves once all of it is on the disk, or is told to be lost. */
   close(): Promise<void>;
+}
+
+export interface TrailOptions {
+  /** Whether this fleet changes actions; else it only looks at what stands in the store, which is no news. */
+  readonly decides: () => boolean;
+  /** How long nobody may have led before this fleet does. */
+  readonly unledMs: number;
+  readonly onError: (error: unknown) => void;
 }
 
 /** How an action leaves the store, whoever looks at it then. */
@@ -21,22 +31,22 @@ const ENDS: ReadonlySet<string | null> = new Set<ActionStatus>(['done', 'expired
 /** How long a line waits for another process to let go of the log: one that ends has only its last lines to write. */
 const LOCK_MS = 10_000;
 const LOOK_MS = 50;
+const MOST_UNLED = 10_000;
 
 /**
  * Writes down what a fleet sees and does while it leads. Whoever else beats on the same store sees the same, and only asks or
  * arms: what it has armed, the leader finds. Fleets that lead one after the other write to one log, so that a process has it to
  * itself, by a lock, from its first line until it ends or leads no more.
- *
- * @param mayAct whether what the store holds is this fleet's to do; else it is only looked at, and no news
  */
 export async function keepTrail(
   fleet: Pick<Fleet, 'on' | 'role'>,
   configured: ConfiguredAudit,
-  { mayAct, onError }: { readonly mayAct: () => boolean; readonly onError: (error: unknown) => void },
+  { decides, unledMs, onError }: TrailOptions,
 ): Promise<AuditTrail> {
   const { audit, auditFleet } = await import('../../adapters/audit.ts');
   const lockFile = `${configured.file}.lock`;
   let waiting: AuditEntry[] = [];
+  let unled: { readonly entry: AuditEntry; readonly seenAt: number }[] = [];
   let held: { readonly log: AuditLog; readonly lock: Lock } | null = null;
   let working: Promise<void> | null = null;
 
@@ -93,17 +103,37 @@ export async function keepTrail(
     });
   }
 
-  const isNews = ({ action, after }: AuditEntry): boolean =>
-    fleet.role !== 'standby' && (action === null || mayAct() || ENDS.has(after));
+  /** What was seen while nobody led, nobody else has written down. */
+  function writeUnled(): void {
+    if (fleet.role === 'standby' || unled.length === 0) return;
+    const since = Date.now() - unledMs;
+    waiting.push(...unled.filter(({ seenAt }) => seenAt >= since).map(({ entry }) => entry));
+    unled = [];
+    begin();
+  }
+
+  function keepUnled(entry: AuditEntry): void {
+    unled.push({ entry, seenAt: Date.now() });
+    if (unled.length > 2 * MOST_UNLED) unled = unled.slice(-MOST_UNLED);
+  }
 
   async function take(entry: AuditEntry): Promise<void> {
-    if (isNews(entry)) waiting.push(entry);
-    if (isNews(entry) || (held && fleet.role === 'standby')) begin();
+    const isNews = entry.action === null || decides() || ENDS.has(entry.after);
+    if (fleet.role === 'standby') {
+      if (isNews) keepUnled(entry);
+      if (held) begin();
+      return;
+    }
+    writeUnled();
+    if (!isNews) return;
+    waiting.push(entry);
+    begin();
   }
 
   const subscription = auditFleet(fleet, { write: take }, { who: ownName(), onError });
 
   return {
+    settle: writeUnled,
     async close() {
       subscription.unsubscribe();
       while (working) await working;

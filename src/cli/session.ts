@@ -19,10 +19,16 @@ export interface Session {
   readonly latest: ReadonlyMap<ActionId, Action>;
   /** From now on the fleet may act. Until then it only looks: a question never starts what waits in the store. */
   act(): void;
+  /** From now on what becomes of actions is written down: it is decided here. */
+  decide(): void;
   /** Calls the listener, with what goes wrong beside the fleet: its audit log, its store's journal. */
   onTrouble(listener: (subject: 'audit' | 'store', error: unknown) => void): void;
   close(): Promise<void>;
 }
+
+/** A lease outlives so many beats, and whoever waits for it has it so many beats later. */
+const LEASE_BEATS = 3;
+const BEATS_TO_LEAD = 2;
 
 /** Opens a session. Nothing is read before the first beat. */
 export async function openSession(
@@ -30,6 +36,7 @@ export async function openSession(
   options: { readonly env: NodeJS.ProcessEnv; readonly everyMs: number; readonly acts?: boolean },
 ): Promise<Session> {
   let mayAct = options.acts ?? false;
+  let decides = mayAct;
   const laneAt = (ip: Ip) => laneAtOf(fleet, configuration)(ip);
   const [{ createFleet }, assembly] = await Promise.all([
     import('../fleet.ts'),
@@ -45,7 +52,11 @@ export async function openSession(
   assembly.onStoreLost((reason) => tell('store', new FleetError('ER0228', reason)));
   const trail =
     configuration.audit &&
-    (await keepTrail(fleet, configuration.audit, { mayAct: () => mayAct, onError: (error) => tell('audit', error) }));
+    (await keepTrail(fleet, configuration.audit, {
+      decides: () => decides,
+      unledMs: Math.max(configuration.policy.leaseMs ?? 0, LEASE_BEATS * options.everyMs) + BEATS_TO_LEAD * options.everyMs,
+      onError: (error) => tell('audit', error),
+    }));
   return {
     fleet,
     configuration,
@@ -54,10 +65,14 @@ export async function openSession(
     act() {
       mayAct = true;
     },
+    decide() {
+      decides = true;
+    },
     onTrouble(listener) {
       listeners.add(listener);
     },
     async close() {
+      trail?.settle();
       await fleet.stop();
       await trail?.close();
       await assembly.close();

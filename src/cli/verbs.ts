@@ -33,9 +33,10 @@ export async function perform(command: Command, session: Session, manner: Manner
   return performed(command, given, actions, session);
 }
 
-async function begin({ fleet, act }: Session, { waits, interrupted }: Manner): Promise<void> {
+async function begin({ fleet, act, decide }: Session, { waits, interrupted }: Manner): Promise<void> {
   if (waits) act();
   await beatUnless(interrupted, fleet);
+  decide();
 }
 
 async function settle(armed: readonly Action[], session: Session, manner: Manner): Promise<readonly Action[]> {
@@ -103,15 +104,17 @@ export async function retry(command: Command, session: Session, manner: Manner):
 }
 
 /** `instances discard`: gives a failed action up. */
-export async function discard(command: Command, { fleet }: Session, { interrupted }: Manner): Promise<Answer> {
+export async function discard(command: Command, { fleet, decide }: Session, { interrupted }: Manner): Promise<Answer> {
   await beatUnless(interrupted, fleet);
+  decide();
   const action = await fleet.discard(asActionId(command.group));
   return reply(command, { code: OK, console: [{ ...consoleRow(action), return: OK }] }, EXIT.done);
 }
 
 /** `instances actions_init`: cancels all that waits or acts, and discards all that has failed. */
-export async function empty(command: Command, { fleet }: Session, { interrupted }: Manner): Promise<Answer> {
+export async function empty(command: Command, { fleet, decide }: Session, { interrupted }: Manner): Promise<Answer> {
   await beatUnless(interrupted, fleet);
+  decide();
   const console: ConsoleRow[] = [];
   for (const { id, status } of fleet.actions()) {
     const action = await (status === 'failed' ? fleet.discard(id) : fleet.cancel(id));

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -72,6 +72,7 @@ requires('memcached')('command lines', () =>
           port: { [sshd.address]: sshd.port },
           connectMs: 500,
           silentMs: 500,
+          fence: { fleet: 'shop', folder: join(host, 'fences') },
         },
         bootstrap: { binaries: rung('binaries'), agent: rung('agent') },
         policy: { leaseMs: 1000, claimMs: 1000, freshMs: 2000, backoffMs: 50, backoffMaxMs: 200 },
@@ -97,6 +98,7 @@ requires('memcached')('command lines', () =>
       const ended = await starting.ended;
       expect(ended).toMatchObject({ exit: 0, stderr: '' });
       expect(documentsIn(ended.stdout)).toMatchObject([{ services: [{ nosql1: { state: 'running', code: '000000' } }] }]);
+      expect(readdirSync(join(host, 'fences'), { recursive: true }).join(' ')).toContain('shop');
       const stopped = await cli(['services', 'stop', 'nosql1'], { cwd });
       expect(stopped).toMatchObject({ exit: 0, stdout: expect.stringContaining('"state":"stopped"') });
     }, 60_000);
