@@ -1,4 +1,4 @@
-const isThorough = process.env.CI !== undefined && process.env.CI !== '';
+export const isThorough = process.env.CI !== undefined && process.env.CI !== '';
 
 /** How often a property is tried: quickly every day, thoroughly where it counts. fast-check prints the seed of a failure. */
 export const RUNS = { numRuns: isThorough ? 1000 : 150 };
