@@ -159,6 +159,10 @@ export function believe(
   };
 }
 
+/** What is gone is confirmed by every complete reading that does not list it. */
+const lastUnlisted = ({ level, readAt, source }: Pick<Row, 'level' | 'readAt' | 'source'>): Instant =>
+  Math.max(readAt, source?.completeAt[level] ?? readAt) as Instant;
+
 /** The view of a row as it is now; what a service needs elsewhere is not in its row. */
 export function viewOf(
   row: Pick<InstanceRow, 'level' | 'key' | 'name' | 'belief' | 'readAt' | 'source'> | ServiceRow,
@@ -181,7 +185,7 @@ export function viewOf(
     hostLost: elsewhere.hostLost,
     gone,
     since,
-    readAt: row.readAt,
+    readAt: gone ? lastUnlisted(row) : row.readAt,
     seenSince: row.source?.seenSince ?? row.readAt,
     ...(derived.reason === undefined ? {} : { reason: derived.reason }),
     ...(raw === null ? {} : { raw }),
