@@ -23,14 +23,18 @@ export function createClaims(
 ): Claims {
   const held = new Map<ActionId, string>();
   const keyOf = (id: ActionId): string => `c:${id}`;
+  const textOf = (fence: number): string => `${fence} ${fleet.owner}`;
+  /** Whether the term of a fence is still ours: a lease may be lost, and won again, while the store answers. */
+  const isTerm = (fence: number): boolean => fleet.lease.held() && fleet.lease.fence === fence;
 
-  async function take(id: ActionId, text: string): Promise<boolean> {
+  async function take(id: ActionId, fence: number): Promise<boolean> {
+    const text = textOf(fence);
     if (await store.add(keyOf(id), text, fleet.claimMs)) return true;
     const found = await store.get(keyOf(id));
     if (found === text) return true;
-    if (!fleet.lease.held()) return false;
+    if (!isTerm(fence)) return false;
     if (found === null) return store.add(keyOf(id), text, fleet.claimMs);
-    if (fenceOf(found) >= fleet.lease.fence) return false;
+    if (fenceOf(found) >= fence) return false;
     return store.swap(keyOf(id), found, text, fleet.claimMs);
   }
 
@@ -40,9 +44,8 @@ export function createClaims(
       const action = await fleet.reread(id);
       if (!action) return { outcome: 'unknown' };
       if (isEnded(action)) return { outcome: action.status as 'done' | 'expired' | 'cancelled' };
-      const text = `${fence} ${fleet.owner}`;
-      if (!fleet.lease.held() || !(await take(id, text))) return { outcome: 'lost' };
-      held.set(id, text);
+      if (!isTerm(fence) || !(await take(id, fence))) return { outcome: 'lost' };
+      held.set(id, textOf(fence));
       return { outcome: 'won', fence };
     },
     async renew() {

@@ -24,7 +24,7 @@ interface Term {
 const KEY = 'leader';
 const FENCE_KEY = 'fence';
 const FENCE_BASE_KEY = 'fence:base';
-/** A term given back stays in the store: were it deleted, a slow rival could put an older fence in its place. */
+/** A term given back is free at once, and stays in the store: were it deleted, a slow rival could put an older fence there. */
 const GIVEN_BACK = 0;
 
 export function createLease(store: Store, options: { readonly owner: string; readonly now: () => Instant }): Lease {
@@ -47,7 +47,7 @@ export function createLease(store: Store, options: { readonly owner: string; rea
       return (await prolong(term, text, since, leaseMs)) && held();
     if (text !== null && term !== null) {
       if (watched?.text !== text) watched = { text, since: now() };
-      if (since - watched.since < term.leaseMs) return false;
+      if (Math.max(0, since - watched.since) < term.leaseMs) return false;
     }
     return take(text, since, leaseMs);
   }
