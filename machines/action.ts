@@ -66,7 +66,7 @@ export const actionMachine = setup({
     hasOutcome: ({ event }, outcome: string) => outcomeOf(event) === outcome,
     /** What has fired goes on, whatever it once waited for: its own doing may have ended that state. */
     isLostRetry: ({ context: { action }, event }) =>
-      outcomeOf(event) === 'lost' && (action.begun !== null || action.attempts > 0),
+      outcomeOf(event) === 'lost' && (action.status !== 'waiting' || action.attempts > 0),
   },
   actions: {
     tick: assign({ seenAt: ({ context, event }) => ('now' in event ? event.now : context.seenAt) }),
