@@ -114,7 +114,7 @@ requires('memcached')('a process killed over a memcached that is killed and rest
   test(
     'between memcached and its journal, loses nothing, and nothing is done twice',
     async () => {
-      const deaths = isThorough ? 100 : 2;
+      const deaths = isThorough ? 50 : 2;
       expect(await dieAtEach({ around: losing('in parts'), lanes, deaths, broken: brokenToThoseWhoAsk })).toEqual([]);
     },
     PATIENCE_MS,

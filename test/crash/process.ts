@@ -118,8 +118,9 @@ async function live(orders: Orders): Promise<void> {
 async function reportOf(fleet: Fleet, ids: readonly string[]): Promise<Omit<Report, 'moments' | 'beats'>> {
   const ends = await Promise.all(
     ids.map(async (id) => {
-      const { status, do: what, history } = await fleet.settled(asActionId(id), AbortSignal.timeout(FOUND_MS));
-      return { id, status, verb: what.verb, code: history.at(-1)?.code ?? null };
+      const action = await fleet.settled(asActionId(id), AbortSignal.timeout(FOUND_MS)).catch(unlessTimeout);
+      if (!action) return { id, verb: '', status: 'not ended', code: null };
+      return { id, verb: action.do.verb, status: action.status, code: action.history.at(-1)?.code ?? null };
     }),
   );
   return {
@@ -152,6 +153,11 @@ const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(reso
 
 /** What a person sees of a view. */
 const shown = ({ state, code, ip }: View): string => `${state} ${code} ${ip}`;
+
+function unlessTimeout(error: unknown): null {
+  if (error instanceof DOMException && error.name === 'TimeoutError') return null;
+  throw error;
+}
 
 /** While the store is away. */
 function nothingYet(error: unknown): null {
