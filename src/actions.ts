@@ -90,6 +90,8 @@ export function createActions(fleet: {
     try {
       const written = await queue.update(id, patch, 'leader');
       if (unsaved.get(id) === patch) unsaved.delete(id);
+      // Somebody gave it more time in the same moment.
+      if (written.status !== patch.status && isLive(written)) place(written, fleet.now());
       evaluate(fleet.now(), written.lane);
       if (!isLive(written)) await fleet.claims.release(id);
       if (isEnded(written)) charts.drop(id);

@@ -38,6 +38,11 @@ export function createBoard(
     readonly ttlMs: number;
     readonly turnSize: number;
     readonly yieldTurn: () => Promise<void>;
+    /**
+     * Asked before a heartbeat counts as the last one: whether the doctors will hear of every change that its views show. Whoever
+     * starts next tells them only of what differs from it.
+     */
+    readonly isTold: () => Promise<boolean>;
     readonly onError: (error: unknown) => void;
   },
 ): Board {
@@ -60,11 +65,20 @@ export function createBoard(
       if (++turn % options.turnSize === 0) await options.yieldTurn();
     }
     await put();
+    if (!(await options.isTold())) {
+      postedAt = Number.NEGATIVE_INFINITY;
+      await remove({ ...beat, pieces });
+      return;
+    }
     const manifest: Manifest = { version: 1, ...beat, pieces };
     await store.set(MANIFEST, JSON.stringify(manifest));
     const old = last;
     last = manifest;
-    if (old) for (let i = 0; i < old.pieces; i++) await store.delete(pieceKey(old, i));
+    if (old) await remove(old);
+  }
+
+  async function remove(written: Pick<Manifest, 'epoch' | 'seq' | 'pieces'>): Promise<void> {
+    for (let i = 0; i < written.pieces; i++) await store.delete(pieceKey(written, i));
   }
 
   function go(): void {

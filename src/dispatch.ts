@@ -32,10 +32,16 @@ export function createDispatch(fleet: {
     }
   });
 
-  /** Whether nothing has come in front of it since it was found to be due; what has begun goes on. */
+  /** Whether it is still its turn: nothing has come in front of it, nobody has given it more time. What has begun goes on. */
   function isNext(action: Action): boolean {
-    return action.begun !== null || isFirstInLane(action, fleet.queue.lane(action.lane));
+    return action.begun !== null || (isFirstInLane(action, fleet.queue.lane(action.lane)) && !waitsLonger(action));
   }
+
+  const waitsLonger = (action: Action): boolean =>
+    action.onExpire === 'run' &&
+    action.expiresAt !== null &&
+    fleet.now() < action.expiresAt &&
+    !fleet.judge(action, action.when).holds;
 
   function planned(action: Action): Outcome {
     return isPerhapsCalled(action) ? run(action) : fleet.plan(action);

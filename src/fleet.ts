@@ -145,6 +145,7 @@ export function createFleet(options: FleetOptions): Fleet {
     ttlMs: policy.historyMs,
     turnSize: policy.turnSize,
     yieldTurn,
+    isTold: () => pulse.isTold(),
     onError: onStoreError,
   });
   const outbox = createOutbox({

@@ -39,6 +39,8 @@ export interface Outbox {
    * fails it rejects, keeps them in memory and stores them with the next `post` or `pump`.
    */
   post(changes: readonly Change[]): Promise<void>;
+  /** Whether changes are still in memory alone. */
+  readonly isBehind: boolean;
   /** Lets everything that is due be delivered, beside the caller; called on each beat. Only the leader delivers. */
   pump(): void;
   parked(): Promise<readonly Parked[]>;
@@ -161,6 +163,9 @@ export function createOutbox(options: OutboxOptions): Outbox {
   }
 
   return {
+    get isBehind() {
+      return unposted.length > 0;
+    },
     async post(changes) {
       if (doctors.length === 0 || changes.length === 0) return;
       unposted = [...unposted, ...changes];

@@ -26,6 +26,8 @@ import { createCoalesced, createTurns } from './turns.ts';
 export interface Pulse {
   beat(): Promise<readonly Change[]>;
   observe(heartbeat: Heartbeat, as?: 'driver'): Promise<readonly Change[]>;
+  /** Whether the doctors will hear, from the store, of every change that was seen. */
+  isTold(): Promise<boolean>;
   /** Beats by itself, `everyMs` after each beat. */
   start(everyMs: number): void;
   stop(): void;
@@ -66,6 +68,8 @@ export function createPulse(fleet: {
   let seq = 0;
   /** The fence of the term in which the charts of the actions run: between two terms of ours, somebody else may have led. */
   let led: number | null = null;
+  /** Whether something was seen while we did not lead. */
+  let isUntold = false;
   /** When all actions were looked at again. */
   let lookedAt = Number.NEGATIVE_INFINITY;
   let isRecalled = false;
@@ -95,9 +99,11 @@ export function createPulse(fleet: {
     await leading();
     const at = now();
     await Promise.all(sources.map((source) => source.beat(at)));
-    const silent = inventory.elapse(now());
-    changed.push(...silent);
-    await inTurn(() => release(silent));
+    await inTurn(() => {
+      const silent = inventory.elapse(now());
+      changed.push(...silent);
+      return release(silent);
+    });
     for (const key of inventory.forget(now(), isWatched)) entities.drop(key);
     if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
     return changed;
@@ -113,12 +119,13 @@ export function createPulse(fleet: {
       await queue.refresh(now(), looksAgain);
       if (looksAgain) lookedAt = now();
       const takesOver = term !== null && term !== led;
-      const last = takesOver || !isRecalled ? await fleet.board.read() : null;
+      const catchesUp = takesOver || (leads && isUntold);
+      const last = catchesUp || !isRecalled ? await fleet.board.read() : null;
       if (!isRecalled) recall(last);
       if (term !== led && led !== null) actions.yield();
       if (takesOver) actions.lead(now());
       led = term;
-      if (takesOver) await tellDoctors(changesSince(last?.views ?? [], inventory, now(), `${fleet.owner}:${lease.fence}`));
+      if (catchesUp) await catchUp(last);
       if (leads) await Promise.all([fleet.claims.renew(), queue.tidy()]);
     } catch (error) {
       events.emit('storeLost', { error });
@@ -166,9 +173,17 @@ export function createPulse(fleet: {
     await tellDoctors(changes);
   }
 
+  async function catchUp(last: GlobalHeartbeat | null): Promise<void> {
+    isUntold = false;
+    await tellDoctors(changesSince(last?.views ?? [], inventory, now(), `${fleet.owner}:${lease.fence}:${seq}`));
+  }
+
   /** Only the leader tells: what the others see, it sees too, and whoever takes over catches up. */
   async function tellDoctors(changes: readonly Change[]): Promise<void> {
-    if (!lease.held()) return;
+    if (!lease.held()) {
+      isUntold ||= changes.length > 0;
+      return;
+    }
     try {
       await fleet.outbox.post(changes);
       fleet.outbox.pump();
@@ -190,6 +205,7 @@ export function createPulse(fleet: {
 
   return {
     beat,
+    isTold: () => inTurn(async () => !isUntold && !fleet.outbox.isBehind),
     async observe(heartbeat, as) {
       const driver =
         as === 'driver'

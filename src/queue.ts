@@ -267,7 +267,8 @@ export function createQueue(
         return action;
       }
       keep({ n: item.n, text: found, action: other }, on.found);
-      if (isEnded(other)) return other;
+      const isExtended = patch.history?.at(-1)?.outcome === 'expired' && other.expiresAt !== item.action.expiresAt;
+      if (isEnded(other) || isExtended) return other;
     }
   }
 

@@ -90,12 +90,21 @@ export function createDelivery(fleet: {
   async function seek(reader: Reader): Promise<{ readonly at: number; readonly changes: readonly Change[] }> {
     for (let at = reader.place.at; at < reader.end; at++) {
       const entry = await log.read(at, now());
-      if (entry.is === 'pending') return { at, changes: [] };
+      if (entry.is === 'pending') {
+        await awaitTogether(at + 1, reader.end);
+        return { at, changes: [] };
+      }
       const all = entry.is === 'text' ? (changesOf(entry.text) ?? (await unreadable(at, entry.text))) : [];
       const changes = all.filter(({ key }) => reader.reads(key));
       if (changes.length > 0) return { at, changes };
     }
     return { at: reader.end, changes: [] };
+  }
+
+  /** The places of a gap are waited for at the same time: a counter that was lost goes on far above what it had counted. */
+  async function awaitTogether(from: number, end: number): Promise<void> {
+    let at = from;
+    while (at < end && (await log.read(at, now())).is === 'pending') at++;
   }
 
   async function unreadable(at: number, text: string): Promise<readonly Change[]> {

@@ -137,8 +137,10 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const { by, key } = happening;
         const action = book.known(by).get(idIn(key) ?? '');
         const before = held.get(`${by.name} ${action?.id}`) ?? [];
-        if (action)
-          held.set(`${by.name} ${action.id}`, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...before.slice(0, 2)]);
+        if (action) {
+          const mayFire = mayRunExpired(action, by.now()) || book.sight(by).mayHold(action, by.now(), policy.freshMs);
+          held.set(`${by.name} ${action.id}`, [mayFire, ...before.slice(0, 2)]);
+        }
         return null;
       }
       if (happening.is !== 'asks' || happening.next === null) return null;
