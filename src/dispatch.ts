@@ -37,11 +37,10 @@ export function createDispatch(fleet: {
     return action.begun !== null || (isFirstInLane(action, fleet.queue.lane(action.lane)) && !waitsLonger(action));
   }
 
-  const waitsLonger = (action: Action): boolean =>
-    action.onExpire === 'run' &&
-    action.expiresAt !== null &&
-    fleet.now() < action.expiresAt &&
-    !fleet.judge(action, action.when).holds;
+  function waitsLonger(action: Action): boolean {
+    const { onExpire, expiresAt, when } = action;
+    return onExpire === 'run' && expiresAt !== null && fleet.now() < expiresAt && !fleet.judge(action, when).holds;
+  }
 
   function planned(action: Action): Outcome {
     return isPerhapsCalled(action) ? run(action) : fleet.plan(action);
