@@ -41,6 +41,8 @@ export interface Orders {
 const SETTLE_MS = 20;
 /** Beats after which a history that has not come to its end never will. */
 const MOST_BEATS = 150;
+/** For the doctor to be told the rest: after each loss of a shared store, there is a gap in what he is told from, for a grace. */
+const REST_BEATS = { sqlite: 3, journaled: 9 };
 const FOUND_MS = 2000;
 const RETRY_MS = 5;
 
@@ -95,7 +97,7 @@ async function live(orders: Orders): Promise<void> {
   const isOver = () =>
     fleet.role === 'leader' && settled.size === REQUESTS.length && fleet.actions().every(({ status }) => status === 'failed');
   let beats = 0;
-  for (let rest = 0; rest < 3 && beats < MOST_BEATS; rest = isOver() ? rest + 1 : 0) {
+  for (let rest = 0; rest < REST_BEATS[orders.store.kind] && beats < MOST_BEATS; rest = isOver() ? rest + 1 : 0) {
     now = await world.beat();
     await fleet.beat();
     await quiet();
