@@ -61,7 +61,7 @@ test(
     const found = await dieAtEach({
       around: () => ({ store: (folder) => ({ kind: 'sqlite', file: join(folder, 'store.db') }) }),
       lanes: LANES,
-      deaths: isThorough ? EVERY : 4,
+      deaths: isThorough ? EVERY : 3,
     });
     expect(found).toEqual([]);
   },
@@ -108,7 +108,7 @@ requires('memcached')('a process killed over a memcached that is killed and rest
   test(
     'at any operation of its journaled store, loses nothing, and nothing is done twice',
     async () => {
-      const deaths = isThorough ? EVERY : 2;
+      const deaths = isThorough ? EVERY : 1;
       expect(await dieAtEach({ around: losing('whole'), lanes, deaths })).toEqual([]);
     },
     PATIENCE_MS,
@@ -117,7 +117,7 @@ requires('memcached')('a process killed over a memcached that is killed and rest
   test(
     'between memcached and its journal, loses nothing, and nothing is done twice',
     async () => {
-      const deaths = isThorough ? 50 : 2;
+      const deaths = isThorough ? 50 : 1;
       expect(await dieAtEach({ around: losing('in parts'), lanes, deaths })).toEqual([]);
     },
     PATIENCE_MS,
