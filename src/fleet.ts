@@ -193,9 +193,7 @@ export function createFleet(options: FleetOptions): Fleet {
       const reason = reach(step.when);
       if (reason !== null) throw new FleetError('ER0236', `${doText(step.do)} would wait in vain: ${reason}`);
     }
-    const armed = await queue.arm(steps, now(), settings);
-    actions.evaluate(now());
-    return armed;
+    return queue.arm(steps, now(), settings);
   }
 
   /** Does what a doctor answered. The key makes of the same answer, should it come again, the same actions. */

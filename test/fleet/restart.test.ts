@@ -1,9 +1,18 @@
-import { type Batch, type Change, type Doctor, isFleetError } from 'fleetbeat';
+import { type Batch, type Change, type Doctor, type Driver, type InstanceFacts, isFleetError } from 'fleetbeat';
 import { expect, test } from 'vitest';
 import { fleetStage } from '../support/fleet-stage.ts';
 import { turns } from '../support/turns.ts';
 
 const shown = ({ kind, from, to }: Change) => [kind, to.name, from?.state ?? null, to.state];
+
+/** A driver whose readings leave one instance out. */
+const without = (driver: Driver<InstanceFacts>, id: string): Driver<InstanceFacts> => ({
+  ...driver,
+  async observe(want, signal) {
+    const reading = await driver.observe(want, signal);
+    return { ...reading, items: reading.items.filter((facts) => facts.id !== id) };
+  },
+});
 
 /** A doctor that remembers what it was told. */
 function scribe(name = 'scribe') {
@@ -32,6 +41,78 @@ test('what happened while no fleet ran is told by the first beat of the next one
   expect(changes.map(shown)).toContainEqual(['changed', 'i-987388e6', 'managed', 'stopped']);
   expect(changes.every((change) => change.kind === 'changed' && change.to.ip === '10.0.0.102')).toBe(true);
   expect(told()).toEqual(changes.map(shown));
+});
+
+test('what a standby saw while its leader was dead is told by it once it leads', async () => {
+  const { fleet, simulated, rival, passTime } = fleetStage();
+  await fleet.beat();
+  await turns();
+  simulated.world.power('10.0.0.102', 'off');
+  const { doctor, told } = scribe();
+  const next = rival({ doctors: [doctor] });
+  for (let beats = 0; beats < 30 && next.role !== 'leader'; beats++) {
+    passTime(2000);
+    await next.beat();
+    await turns(20);
+  }
+  expect(next.role).toBe('leader');
+  expect(told()).toContainEqual(['changed', 'i-987388e6', 'managed', 'stopped']);
+  expect(told().filter(([, name]) => name === 'i-987388e6')).toHaveLength(1);
+});
+
+test('no heartbeat is stored that shows what could not be stored for the doctors', async () => {
+  const { doctor, told } = scribe();
+  const { fleet, simulated, store, rival, passTime } = fleetStage({
+    policy: { storeEveryMs: 1000 },
+    fleet: { doctors: [doctor] },
+  });
+  await fleet.beat();
+  await turns(20);
+  const increment = store.increment;
+  Object.assign(store, { increment: () => Promise.reject(new Error('the store is away')) });
+  simulated.world.power('10.0.0.102', 'off');
+  passTime(2000);
+  await fleet.beat();
+  await turns(20);
+  Object.assign(store, { increment });
+
+  const next = rival({ doctors: [doctor] });
+  for (let beats = 0; beats < 30 && next.role !== 'leader'; beats++) {
+    passTime(2000);
+    await next.beat();
+    await turns(20);
+  }
+  expect(told()).toContainEqual(['changed', 'i-987388e6', 'managed', 'stopped']);
+});
+
+test('nothing fires from what is only recalled of an earlier life', async () => {
+  const instances = [{ id: 'i-a', ip: '10.1.0.1', state: 'running' }] as const;
+  const services = [{ name: 'cache', ip: '10.1.0.1', mode: 'memcache', status: 'master', state: 'stopped' }] as const;
+  const { fleet, simulated, rival, passTime } = fleetStage({ world: { instances, services } });
+  await fleet.beat();
+  const [armed] = await fleet.arm([
+    {
+      lane: 'services/cache' as never,
+      when: {
+        on: 'holds',
+        level: 'instances',
+        subject: { key: 'instances/simulated/i-a' as never },
+        state: 'ssh-up',
+        forMs: 60_000,
+      },
+      do: { level: 'services', name: 'cache', verb: 'start' },
+    },
+  ]);
+  passTime(2000);
+  await fleet.beat();
+  await fleet.stop();
+  passTime(120_000);
+
+  const next = rival({ drivers: { instances: [without(simulated.instances, 'i-a')], services: [simulated.services] } });
+  await next.beat();
+  await turns();
+  expect(next.actions()).toMatchObject([{ id: armed?.id, status: 'waiting' }]);
+  expect(simulated.log).toEqual([]);
 });
 
 test('a chart of an entity that has not changed over a restart is where its view is', async () => {

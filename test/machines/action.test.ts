@@ -55,6 +55,17 @@ describe('an action that waits', () => {
     expect(stage.value()).toBe('claiming');
   });
 
+  test('that ran because its time was over, and was deferred, waits without a limit for what it was deferred to', async () => {
+    const stage = stageAction({ ...EXPIRES, onExpire: 'run' });
+    stage.beat({ after: 10_000 });
+    await stage.win();
+    await stage.dispatch.answer({ outcome: 'deferred', action: stage.action() });
+    stage.beat({ after: 100_000 });
+    expect(stage.value()).toBe('waiting');
+    stage.beat({ holds: true });
+    expect(stage.value()).toBe('claiming');
+  });
+
   test('that is to fail holds its lane with attention', () => {
     const stage = stageAction({ ...EXPIRES, onExpire: 'fail' });
     stage.beat({ after: 10_000 });
@@ -79,6 +90,17 @@ describe('a claim', () => {
     expect(stage.dispatch.latest().input.action.token).toBe('a1.1');
     await stage.refuse();
     expect(stage.action().history[0]?.fence).toBe(7);
+  });
+
+  test('of another try that is lost goes on without its trigger, which its own doing may have ended', async () => {
+    const stage = stageAction();
+    await stage.fire();
+    await stage.refuse();
+    stage.beat({ after: 10_000 });
+    await stage.claim.answer({ outcome: 'lost' });
+    expect(stage.value()).toBe('backing-off');
+    stage.beat({ after: LIMITS.claimMs });
+    expect(stage.value()).toBe('claiming');
   });
 
   test('that is lost is not tried again before the other one ends', async () => {
