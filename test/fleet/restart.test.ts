@@ -90,28 +90,22 @@ test('nothing fires from what is only recalled of an earlier life', async () => 
   const services = [{ name: 'cache', ip: '10.1.0.1', mode: 'memcache', status: 'master', state: 'stopped' }] as const;
   const { fleet, simulated, rival, passTime } = fleetStage({ world: { instances, services } });
   await fleet.beat();
-  const [armed] = await fleet.arm([
+  await fleet.stop();
+
+  const next = rival({ drivers: { instances: [without(simulated.instances, 'i-a')], services: [simulated.services] } });
+  const [armed] = await next.arm([
     {
       lane: 'services/cache' as never,
-      when: {
-        on: 'holds',
-        level: 'instances',
-        subject: { key: 'instances/simulated/i-a' as never },
-        state: 'ssh-up',
-        forMs: 60_000,
-      },
+      when: { on: 'holds', level: 'instances', subject: { key: 'instances/simulated/i-a' as never }, state: 'ssh-up' },
       do: { level: 'services', name: 'cache', verb: 'start' },
     },
   ]);
-  passTime(2000);
-  await fleet.beat();
-  await fleet.stop();
-  passTime(120_000);
-
-  const next = rival({ drivers: { instances: [without(simulated.instances, 'i-a')], services: [simulated.services] } });
+  passTime(10_000);
   await next.beat();
   await turns();
-  expect(next.actions()).toMatchObject([{ id: armed?.id, status: 'waiting' }]);
+  expect(next.role).toBe('leader');
+  expect(next.views().find(({ name }) => name === 'i-a')).toMatchObject({ state: 'managed' });
+  expect(next.actions()).toMatchObject([{ id: armed?.id, status: 'waiting', history: [] }]);
   expect(simulated.log).toEqual([]);
 });
 
