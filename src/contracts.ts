@@ -67,6 +67,8 @@ export interface Store {
   delete(key: string): Promise<boolean>;
   /** Atomic; starts at 1. */
   increment(key: string): Promise<number>;
+  /** Calls the listener each time after the store had lost what it held, and is whole again. @returns a function that ends this */
+  onLost?(listener: (reason: string) => void): () => void;
   /** Releases what the store holds open. */
   close?(): Promise<void>;
 }

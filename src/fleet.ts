@@ -63,6 +63,7 @@ export function createFleet(options: FleetOptions): Fleet {
   const onFault = (key: string, error: unknown) => events.emit('fault', { key, error });
   const onStoreError = (error: unknown) => events.emit('storeLost', { error });
 
+  const endLosses = store.onLost?.((reason) => onStoreError(new FleetError('ER0228', reason, { retryable: true })));
   const onProblem = (problem: Problem) => events.emit('problem', problem);
 
   const inventory = createInventory({
@@ -222,6 +223,7 @@ export function createFleet(options: FleetOptions): Fleet {
   async function stop(): Promise<void> {
     if (stopped) return;
     stopped = true;
+    endLosses?.();
     pulse.stop();
     entities.stop();
     actions.yield();

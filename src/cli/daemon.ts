@@ -27,9 +27,9 @@ export async function daemon(options: Options, terminal: Terminal): Promise<Exit
   const tellLine = (line: string) => stdout.write(`${look.paint.dim(clockTime())} ${line}\n`);
   const tellDocument = (document: WireDocument) => stdout.write(`${write(document)}\n`);
   const stopTelling = isForPerson ? narrate(session.fleet, tellLine, look.paint) : report(session, tellDocument);
-  session.onTrouble((subject, error) => {
-    if (isForPerson) tellLine(`${look.paint.red(subject)} ${printable(messageOf(error))}`);
-    else tellDocument(trouble(subject, 'ER0228', messageOf(error)));
+  session.onAuditError((error) => {
+    if (isForPerson) tellLine(`${look.paint.red('audit')} ${printable(messageOf(error))}`);
+    else tellDocument(trouble('audit', 'ER0228', messageOf(error)));
   });
   session.fleet.start(everyMs);
   const manner = { waits: false, everyMs, interrupted };

@@ -20,7 +20,7 @@ import type { Terminal } from './terminal.ts';
 export async function doctors(asked: DoctorsAsked, options: Options, terminal: Terminal): Promise<ExitCode> {
   const configuration = await readConfiguration(findConfiguration(terminal.cwd, options.config));
   refuseMemory(configuration);
-  const [{ createFleet }, { store }] = await Promise.all([import('../fleet.ts'), openStore(configuration.store)]);
+  const [{ createFleet }, store] = await Promise.all([import('../fleet.ts'), openStore(configuration.store)]);
   const fleet = createFleet({ store, doctors: keptDoctors(configuration.doctors), policy: configuration.policy });
   try {
     const { document, parked, exit } = await answerTo(asked, fleet);

@@ -57,7 +57,7 @@ async function withSession(
   const everyMs = options.everyMs ?? configuration.beatEveryMs;
   const session = await openSession(configuration, { env: terminal.env, everyMs });
   const stopTelling = narrateOn(terminal, session, options);
-  session.onTrouble((subject, error) => terminal.stderr.write(`fleetbeat: ${subject}: ${printable(messageOf(error))}\n`));
+  complainOn(terminal, session, options);
   try {
     refuseWaitless(options, configuration, session);
     const { waits, timeoutMs } = options;
@@ -78,9 +78,22 @@ function refuseWaitless({ waits }: Options, { origin }: Configuration, { isShare
   );
 }
 
+/** What goes wrong beside the command itself is told once, wherever its answer goes. */
+function complainOn({ stderr }: Terminal, session: Session, { json }: Options): void {
+  const told = new Set<string>();
+  const complain = (subject: string, error: unknown) => {
+    const line = `fleetbeat: ${subject}: ${printable(messageOf(error))}\n`;
+    if (told.size < told.add(line).size) stderr.write(line);
+  };
+  session.onAuditError((error) => complain('audit', error));
+  if (!isNarrated(stderr, json)) session.fleet.on('storeLost', ({ error }) => complain('store', error));
+}
+
+const isNarrated = (stderr: Terminal['stderr'], json: boolean): boolean => stderr.isTTY === true && !json;
+
 /** Progress is for a person who watches: on stderr, and only where that is a terminal. */
 function narrateOn({ stderr, env }: Terminal, { fleet }: Session, { json }: Options): () => void {
-  if (stderr.isTTY !== true || json) return () => {};
+  if (!isNarrated(stderr, json)) return () => {};
   const { paint } = lookOf(stderr, env);
   return narrate(fleet, (line) => stderr.write(`${line}\n`), paint);
 }

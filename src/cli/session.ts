@@ -3,7 +3,6 @@ import type { Action } from '../domain/action.ts';
 import type { Heartbeat } from '../domain/heartbeat.ts';
 import { type ActionId, type EntityKey, type Ip, parseIp } from '../domain/identity.ts';
 import { instanceLane } from '../domain/plan.ts';
-import { FleetError } from '../errors.ts';
 import type { Fleet } from '../index.ts';
 import { keepTrail } from './audit-trail.ts';
 import { assemble } from './config/assemble.ts';
@@ -21,8 +20,8 @@ export interface Session {
   act(): void;
   /** From now on what becomes of actions is written down: it is decided here. */
   decide(): void;
-  /** Calls the listener, with what goes wrong beside the fleet: its audit log, its store's journal. */
-  onTrouble(listener: (subject: 'audit' | 'store', error: unknown) => void): void;
+  /** Calls the listener with what goes wrong with the audit log. */
+  onAuditError(listener: (error: unknown) => void): void;
   close(): Promise<void>;
 }
 
@@ -45,17 +44,15 @@ export async function openSession(
   const fleet: Fleet = createFleet({ ...assembly.options, allow: () => mayAct || 'this command line only asks' });
   const latest = new Map<ActionId, Action>();
   fleet.on('action', (action) => latest.set(action.id, action));
-  const listeners = new Set<Parameters<Session['onTrouble']>[0]>();
-  const tell = (subject: 'audit' | 'store', error: unknown) => {
-    for (const listener of listeners) listener(subject, error);
-  };
-  assembly.onStoreLost((reason) => tell('store', new FleetError('ER0228', reason)));
+  const listeners = new Set<(error: unknown) => void>();
   const trail =
     configuration.audit &&
     (await keepTrail(fleet, configuration.audit, {
       decides: () => decides,
       unledMs: Math.max(configuration.policy.leaseMs ?? 0, LEASE_BEATS * options.everyMs) + BEATS_TO_LEAD * options.everyMs,
-      onError: (error) => tell('audit', error),
+      onError: (error) => {
+        for (const listener of listeners) listener(error);
+      },
     }));
   return {
     fleet,
@@ -68,7 +65,7 @@ export async function openSession(
     decide() {
       decides = true;
     },
-    onTrouble(listener) {
+    onAuditError(listener) {
       listeners.add(listener);
     },
     async close() {

@@ -1,4 +1,5 @@
 import { type Batch, type Change, type Doctor, type Driver, type InstanceFacts, isFleetError } from 'fleetbeat';
+import { memory } from 'fleetbeat/adapters/memory';
 import { expect, test } from 'vitest';
 import { fleetStage } from '../support/fleet-stage.ts';
 import { turns } from '../support/turns.ts';
@@ -182,4 +183,21 @@ test('a doctor that never takes its batch has it parked, told and listed; a beat
   for (const id of parked) await fleet.dismiss(id);
   expect(await fleet.parked()).toEqual([]);
   await expect(fleet.redeliver('broken:nothing')).rejects.toSatisfy(isFleetError);
+});
+
+test('a store that had lost what it held, and is whole again, is told as lost', async () => {
+  const listeners = new Set<(reason: string) => void>();
+  const store = Object.assign(memory(), {
+    onLost(listener: (reason: string) => void) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  });
+  const { fleet } = fleetStage({ fleet: { store } });
+  const lost: unknown[] = [];
+  fleet.on('storeLost', ({ error }) => lost.push(error));
+  for (const listener of listeners) listener('it was flushed');
+  expect(lost).toEqual([expect.objectContaining({ code: 'ER0228', message: 'it was flushed' })]);
+  await fleet.stop();
+  expect(listeners.size).toBe(0);
 });

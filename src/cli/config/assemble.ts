@@ -15,8 +15,6 @@ import { shellOf } from './ssh.ts';
 /** What a configuration comes to: all that a fleet is made of, and how to let go of it. */
 export interface Assembly {
   readonly options: FleetOptions;
-  /** Calls the listener where the store was lost, and is whole again. */
-  onStoreLost(listener: (reason: string) => void): void;
   close(): Promise<void>;
 }
 
@@ -45,10 +43,9 @@ export async function assemble(configuration: Configuration, options: AssembleOp
   checkSettings(configuration, kinds);
   const doctors = delivers ? await makeDoctors(configuration, options) : keptDoctors(configuration.doctors);
   const policy = delivers ? configuration.policy : { ...configuration.policy, deliverMs: NEVER_MS };
-  const { store, onLost } = await openStore(configuration.store);
+  const store = await openStore(configuration.store);
   return {
     options: { drivers, kinds, services, store, doctors, policy },
-    onStoreLost: onLost,
     async close() {
       await shell?.close?.();
       await store.close?.();
