@@ -197,7 +197,7 @@ test('a store that had lost what it held, and is whole again, is told as lost', 
   const lost: unknown[] = [];
   fleet.on('storeLost', ({ error }) => lost.push(error));
   for (const listener of listeners) listener('it was flushed');
-  expect(lost).toEqual([expect.objectContaining({ code: 'ER0228', message: 'it was flushed' })]);
+  expect(lost).toEqual([expect.objectContaining({ code: 'ER0228', detail: 'it was flushed' })]);
   await fleet.stop();
   expect(listeners.size).toBe(0);
 });
