@@ -81,6 +81,8 @@ export function createQueue(
   const items = new Map<ActionId, Item>();
   const lanes = new Map<EntityKey, Action[]>();
   const byToken = new Map<Token, ActionId>();
+  /** Where each index entry past the head leads. Fleets that arm the same at once make an entry each. */
+  const entries = new Map<number, ActionId>();
   /** Index entries whose item has not been seen, and since when we have been waiting for it. */
   const holes = new Map<number, Instant | null>();
   const underWay = new Map<ActionId, Promise<unknown>>();
@@ -125,7 +127,10 @@ export function createQueue(
     const [tailText, revisionText] = await Promise.all([store.get(TAIL), store.get(REVISION)]);
     const tail = Number(tailText ?? 0);
     if (seen === 0) seen = head = Number((await store.get(HEAD)) ?? 0);
-    if (tail < seen) seen = head = 0;
+    if (tail < seen) {
+      seen = head = 0;
+      entries.clear();
+    }
     while (seen < tail) holes.set(++seen, null);
     await Promise.all([...holes.keys()].map((n) => load(n, now)));
     if (full || revisionText !== revision) await Promise.all([...items.keys()].map((id) => inTurn(id, () => reload(id))));
@@ -135,6 +140,7 @@ export function createQueue(
   async function load(n: number, now: Instant): Promise<void> {
     const text = await store.get(indexKey(n));
     const id = text === null ? null : asActionId(text);
+    if (id !== null) entries.set(n, id);
     const isThere = id !== null && (await inTurn(id, () => loadItem(id, n)));
     const since = holes.get(n) ?? now;
     if (isThere || now - since >= policy.graceMs) holes.delete(n);
@@ -218,6 +224,7 @@ export function createQueue(
       history: [],
     };
     await store.set(indexKey(n), id);
+    entries.set(n, id);
     for (;;) {
       if (await store.add(itemKey(id), writeRecord(action))) break;
       const found = await store.get(itemKey(id));
@@ -255,7 +262,7 @@ export function createQueue(
       if (await store.swap(itemKey(id), item.text, text, isEnded(action) ? policy.historyMs : undefined)) {
         // It is so from here on, whatever becomes of the rest: an entry that stays leads to a record that has ended.
         keep({ n: item.n, text, action }, on.written);
-        if (isEnded(action)) await store.delete(indexKey(item.n));
+        if (isEnded(action)) await forget(item.n);
         if (!on.isLeader()) await store.increment(REVISION);
         return action;
       }
@@ -270,6 +277,11 @@ export function createQueue(
       const isExtended = patch.history?.at(-1)?.outcome === 'expired' && other.expiresAt !== item.action.expiresAt;
       if (isEnded(other) || isExtended) return other;
     }
+  }
+
+  async function forget(n: number): Promise<void> {
+    await store.delete(indexKey(n));
+    entries.delete(n);
   }
 
   async function find(id: ActionId): Promise<Action | null> {
@@ -301,15 +313,17 @@ export function createQueue(
     lane: (key) => lanes.get(key) ?? [],
     all: () => [...lanes.values()].flat(),
     async tidy() {
-      const live = new Set([...items.values()].map((item) => item.n));
+      const isNeeded = (n: number) => holes.has(n) || items.has(entries.get(n) ?? NOBODY);
       let next = head;
-      while (next < seen && !live.has(next + 1) && !holes.has(next + 1)) next++;
+      while (next < seen && !isNeeded(next + 1)) entries.delete(++next);
       if (next === head) return;
       head = next;
       await store.set(HEAD, String(next));
     },
   };
 }
+
+const NOBODY = asActionId('');
 
 /** The index entry under which an action was armed, which is the end of its token. */
 const armingOf = ({ token }: Action): number => Number(token.slice(token.lastIndexOf('.') + 1));

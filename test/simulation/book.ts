@@ -1,4 +1,5 @@
 import type { Action, ActionId } from 'fleetbeat';
+import { readPiece } from '../../src/piece.ts';
 import { readRecord } from '../../src/record.ts';
 import type { Happening } from './happenings.ts';
 import type { Life } from './life.ts';
@@ -78,6 +79,8 @@ export function createBook(): Book {
           store(happening.key, happening.after);
           break;
         case 'learns': {
+          if (happening.key.startsWith('heartbeat:') && !happening.wrote && happening.text !== null)
+            sightOf(happening.by).recall(readPiece(happening.text));
           const id = idIn(happening.key);
           const action = id === null ? undefined : actionIn(happening.text);
           if (action) knownBy(happening.by).set(action.id, action);

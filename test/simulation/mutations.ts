@@ -23,8 +23,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'remove on failure',
     file: 'src/queue.ts',
-    text: 'if (isEnded(action)) await store.delete(indexKey(item.n));',
-    instead: "if (isEnded(action) || action.status === 'failed') await store.delete(indexKey(item.n));",
+    text: 'if (isEnded(action)) await forget(item.n);',
+    instead: "if (isEnded(action) || action.status === 'failed') await forget(item.n);",
   },
   {
     name: 'arm without store',

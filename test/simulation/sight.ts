@@ -1,4 +1,4 @@
-import type { Action, Heartbeat, InstanceFacts, Reading, ServiceFacts, Trigger } from 'fleetbeat';
+import type { Action, Heartbeat, InstanceFacts, Reading, ServiceFacts, Trigger, View } from 'fleetbeat';
 
 /** What a fleet can have seen, by what was brought to it: a model of its inventory that shares no code with it. */
 export interface Sight {
@@ -8,6 +8,8 @@ export interface Sight {
   hear(beat: Heartbeat): void;
   heard(beat: Heartbeat): void;
   blind(source: string): void;
+  /** What an earlier life wrote down shows nothing yet, but readings that do not list it do. */
+  recall(views: readonly View[]): void;
   /** Whether the trigger of an action may hold in what was seen, and that is fresh. */
   mayHold(action: Pick<Action, 'when' | 'armedAt'>, now: number, freshMs: number): boolean;
   /** Whether it does, in whatever order things were taken in. */
@@ -156,6 +158,11 @@ export function createSight(): Sight {
     },
     heard(beat) {
       if (arrived.delete(beat)) takeServices(late, beat.source, beat.services?.items ?? []);
+    },
+    recall(views) {
+      for (const { level, name, state, gone } of views)
+        if (level === 'instances' && !instances.has(name))
+          instances.set(name, { ...newInstance(), power: state, missed: gone ? TOLERANCE : 0 });
     },
     blind(source) {
       blind.add(source);
