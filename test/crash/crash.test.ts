@@ -117,7 +117,7 @@ requires('memcached')('a process killed over a memcached that is killed and rest
   test(
     'between memcached and its journal, loses nothing, and nothing is done twice',
     async () => {
-      const deaths = isThorough ? 50 : 1;
+      const deaths = isThorough ? 40 : 1;
       expect(await dieAtEach({ around: losing('in parts'), lanes, deaths })).toEqual([]);
     },
     PATIENCE_MS,

@@ -42,7 +42,7 @@ const SETTLE_MS = 20;
 /** Beats after which a history that has not come to its end never will. */
 const MOST_BEATS = 150;
 /** For the doctor to be told the rest: after each loss of a shared store, there is a gap in what he is told from, for a grace. */
-const REST_BEATS = { sqlite: 3, journaled: 9 };
+const REST_BEATS = { sqlite: 3, journaled: 6 };
 const FOUND_MS = 2000;
 const RETRY_MS = 5;
 
@@ -61,7 +61,7 @@ async function live(orders: Orders): Promise<void> {
     doctors: [doctor(world)],
     owner: orders.owner,
     now: () => asInstant(now),
-    policy: { leaseMs: 5000, freshMs: 1000, backoffMs: 500, backoffMaxMs: 2000, settleMs: 30_000, graceMs: 3000 },
+    policy: { leaseMs: 5000, freshMs: 1000, backoffMs: 500, backoffMaxMs: 2000, settleMs: 30_000, graceMs: 1000 },
   });
   const settled = new Set(orders.settled);
   const acknowledged = [...orders.acknowledged];
