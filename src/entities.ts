@@ -82,7 +82,7 @@ export function createEntities(fleet: {
     return { fresh: readAt !== null, view: absentAt(key, at) };
   }
 
-  /** An instance that was believed gone and is listed again starts with a chart that is not closed. */
+  /** An instance that is listed again, or launched again at its address, starts with a chart that is not closed. */
   function reopen(view: View): void {
     const value = instances.peek(view.key)?.value as { readonly operation?: unknown } | undefined;
     if (value?.operation === 'closed' && !view.gone) instances.drop(view.key);
@@ -116,7 +116,11 @@ export function createEntities(fleet: {
     },
     has: (key) => chartsOf(key).has(key),
     deliver: (key, event) => chartsOf(key).deliver(key, event),
-    hold: (key) => chartsOf(key).hold(key),
+    hold(key) {
+      const view = inventory.get(key);
+      if (view?.key === key) reopen(view);
+      return chartsOf(key).hold(key);
+    },
     release: (key) => chartsOf(key).release(key),
     peek: (key) => chartsOf(key).peek(key),
     restore: (key, value, context) => chartsOf(key).restore(key, value, context),

@@ -38,8 +38,8 @@ export async function simulate({ runs, seed, path, onProgress }: Simulation): Pr
     if (++played % PROGRESS_EVERY === 0) onProgress?.(played);
     if (breach) throw new Error(`${breach.invariant}: ${breach.what}`);
   });
-  const replay = path === undefined ? {} : { path };
-  const details = await fc.check(property, { numRuns: runs, seed, endOnFailure: true, ...replay });
+  const replay = path === undefined ? { numRuns: runs } : { path, numRuns: 1 };
+  const details = await fc.check(property, { seed, endOnFailure: true, ...replay });
   if (!details.failed) return null;
   const numbers = await shortened(details.counterexample?.[0] ?? []);
   const trace: string[] = [];
