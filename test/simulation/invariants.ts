@@ -129,6 +129,8 @@ export function noEffectTwice({ book }: Premises): Watch {
  */
 export function nothingBeforeItsState({ book, policy }: Premises): Watch {
   const fired = new Set<string>();
+  /** What was past its time before it was given more: that comes too late for the claim, not for what is done then. */
+  const ranOut = new Set<string>();
   /** Whether the trigger held when the fleet last looked at a record: as often as it does between its decision and the claim. */
   const held = new Map<string, readonly boolean[]>();
   return {
@@ -137,10 +139,14 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const { by, key } = happening;
         const action = book.known(by).get(idIn(key) ?? '');
         const before = held.get(`${by.name} ${action?.id}`) ?? [];
-        if (action) {
-          const mayFire = mayRunExpired(action, by.now()) || book.sight(by).mayHold(action, by.now(), policy.freshMs);
-          held.set(`${by.name} ${action.id}`, [mayFire, ...before.slice(0, 2)]);
-        }
+        if (action)
+          held.set(`${by.name} ${action.id}`, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...before.slice(0, 2)]);
+        return null;
+      }
+      if (happening.is === 'learns') {
+        const { by, key } = happening;
+        const action = book.known(by).get(idIn(key) ?? '');
+        if (action && mayRunExpired(action, by.now())) ranOut.add(`${by.name} ${action.token}`);
         return null;
       }
       if (happening.is !== 'asks' || happening.next === null) return null;
@@ -151,6 +157,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         fired.add(`${by.name} ${claimed}`);
         const action = book.known(by).get(claimed);
         if (action?.status !== 'waiting' || mayRunExpired(action, now)) return null;
+        if (ranOut.has(`${by.name} ${action.token}`)) return null;
         return held.get(`${by.name} ${claimed}`)?.includes(true)
           ? null
           : `${by.name} claims ${textOf(action)}, but nothing that it was told shows that ${triggerText(action.when)}`;
