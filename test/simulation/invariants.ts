@@ -402,7 +402,9 @@ const claimedBy = ({ key, expected, next }: Extract<Happening, { is: 'asks' }>):
 
 /** What stands in front of an action in its lane and has not ended, as far as a fleet knows. */
 export const predecessorsOf = (action: Action, life: Life, book: Book): readonly Action[] =>
-  [...book.known(life).values()].filter((other) => other.lane === action.lane && isBefore(other, action) && !isEnded(other));
+  [...book.known(life).values()].filter(
+    (other) => other.lane === action.lane && isBefore(other, action) && !isEnded(other) && book.hasFound(life, other),
+  );
 
 /** Two fleets that arm at once may give one place twice; then the ids decide. */
 const isBefore = (a: Action, b: Action): boolean => a.order < b.order || (a.order === b.order && a.id < b.id);
@@ -414,4 +416,5 @@ const isPutBack = (before: Action, after: Action): boolean =>
   before.token === after.token &&
   before.expiresAt === after.expiresAt &&
   before.attempts === after.attempts &&
-  triggerText(before.when) === triggerText(after.when);
+  triggerText(before.when) === triggerText(after.when) &&
+  after.history.length > before.history.length;

@@ -1,8 +1,12 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { reportOf, simulate } from './simulate.ts';
+
+/** So many schedules a process plays at once. */
+const PART = 500;
+const TELL_EVERY = 5000;
 
 const HELP = `Plays random schedules of two rival fleets, and stops at the first that breaks an invariant.
 
@@ -36,59 +40,60 @@ if (!isCount(runs) || !Number.isSafeInteger(seed) || !isCount(workers)) {
 
 const begun = performance.now();
 const perSecond = (played: number): string => (played / ((performance.now() - begun) / 1000)).toFixed(0);
-process.exitCode = values.path === undefined && workers > 1 ? await playInWorkers() : await playHere();
+process.exitCode = process.send ? await playParts() : await playAll();
 
-async function playHere(): Promise<number> {
-  const onProgress = (played: number) => {
-    if (process.send) process.send(played);
-    else process.stderr.write(`${played} schedules, ${perSecond(played)} a second\n`);
-  };
-  const failure = await simulate({ runs, seed, onProgress, ...(values.path === undefined ? {} : { path: values.path }) });
-  if (failure) process.stdout.write(`${reportOf(failure)}\n`);
-  else if (!process.send) tellKept();
+/** All that a process of its own is asked for, part after part. */
+async function playParts(): Promise<number> {
+  for await (const [part] of on(process, 'message', { close: ['disconnect'] })) {
+    const failure = await simulate(part as { readonly runs: number; readonly seed: number });
+    if (failure) process.stdout.write(`${reportOf(failure)}\n`);
+    process.send?.(failure === null);
+    if (failure) break;
+  }
   process.disconnect?.();
-  return failure ? 1 : 0;
+  return 0;
 }
 
-/** Each worker has a seed of its own, so that its failure is played again without the others. */
-async function playInWorkers(): Promise<number> {
-  const played = new Map<number, number>();
-  let told = 0;
-  const children = Array.from({ length: workers }, (_, i) => {
-    const share = Math.floor(runs / workers) + (i < runs % workers ? 1 : 0);
-    const child = fork(process.argv[1] ?? '', [
-      '--runs',
-      String(Math.max(1, share)),
-      '--seed',
-      String(seed + i),
-      '--workers',
-      '1',
-    ]);
-    child.on('message', (count: number) => {
-      played.set(i, count);
-      const all = [...played.values()].reduce((sum, one) => sum + one, 0);
-      if (all - told < 5000) return;
-      told = all;
-      process.stderr.write(`${all} of ${runs} schedules, ${perSecond(all)} a second\n`);
-    });
-    return child;
-  });
-  const stop = () => {
-    for (const child of children) child.kill();
-  };
-  process.once('SIGINT', stop);
-  process.once('SIGTERM', stop);
-  const codes = await Promise.all(
-    children.map(async (child) => {
-      const [code] = await once(child, 'exit');
-      if (code !== 0) stop();
-      return (code ?? 1) as number;
-    }),
-  );
-  if (codes.every((code) => code === 0)) tellKept();
-  return Math.max(...codes);
-}
-
-function tellKept(): void {
+/** The same schedules in however many processes: each part has a seed of its own. */
+async function playAll(): Promise<number> {
+  if (values.path !== undefined) return playOne(values.path);
+  const parts = Array.from({ length: Math.ceil(runs / PART) }, (_, i) => ({
+    seed: seed + i,
+    runs: Math.min(PART, runs - i * PART),
+  }));
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  let played = 0;
+  const isKept = await Promise.all(Array.from({ length: Math.min(workers, parts.length) }, work));
+  if (stop.signal.aborted && isKept.every(Boolean)) return 130;
+  if (!isKept.every(Boolean)) return 1;
   process.stdout.write(`${runs} schedules of seed ${seed} kept every invariant, ${perSecond(runs)} a second\n`);
+  return 0;
+
+  async function work(): Promise<boolean> {
+    const child = fork(process.argv[1] ?? '', [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const end = () => child.kill();
+    stop.signal.addEventListener('abort', end);
+    try {
+      for (let part = parts.shift(); part && !stop.signal.aborted; part = parts.shift()) {
+        child.send(part);
+        const [isKeptHere] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [false])]);
+        if (!isKeptHere) {
+          stop.abort();
+          return false;
+        }
+        played += part.runs;
+        if (played % TELL_EVERY === 0) process.stderr.write(`${played} of ${runs} schedules, ${perSecond(played)} a second\n`);
+      }
+      return true;
+    } finally {
+      child.kill();
+    }
+  }
+}
+
+async function playOne(path: string): Promise<number> {
+  const failure = await simulate({ runs: 1, seed, path });
+  process.stdout.write(failure ? `${reportOf(failure)}\n` : `the schedule ${path} of seed ${seed} kept every invariant\n`);
+  return failure ? 1 : 0;
 }

@@ -8,8 +8,6 @@ export interface Simulation {
   readonly seed: number;
   /** Only the schedule that an earlier failure has named. */
   readonly path?: string;
-  /** Told from time to time how many have been played. */
-  readonly onProgress?: (played: number) => void;
 }
 
 /** A schedule that broke an invariant, after everything that did not matter was left out of it. */
@@ -25,17 +23,14 @@ export interface Failure {
 }
 
 const LONGEST = 120;
-const PROGRESS_EVERY = 500;
 
 /** What decides a schedule: its setting, then one number for each move. */
 const schedule: fc.Arbitrary<readonly number[]> = fc.array(fc.nat(BOUND - 1), { maxLength: LONGEST, size: 'max' });
 
 /** Plays schedules until one breaks an invariant. @returns null where none did */
-export async function simulate({ runs, seed, path, onProgress }: Simulation): Promise<Failure | null> {
-  let played = 0;
+export async function simulate({ runs, seed, path }: Simulation): Promise<Failure | null> {
   const property = fc.asyncProperty(schedule, async (numbers) => {
     const breach = await play(numbers);
-    if (++played % PROGRESS_EVERY === 0) onProgress?.(played);
     if (breach) throw new Error(`${breach.invariant}: ${breach.what}`);
   });
   const replay = path === undefined ? { numRuns: runs } : { path, numRuns: 1 };
