@@ -1,4 +1,4 @@
-import { type Action, type Call, doText, isEnded, isLive, type Policy, triggerText } from 'fleetbeat';
+import { type Action, asInstant, type Call, doText, isEnded, isLive, type Policy, triggerText } from 'fleetbeat';
 import { type Book, claimIn, entryIn, idIn } from './book.ts';
 import type { Happening } from './happenings.ts';
 import type { Life } from './life.ts';
@@ -173,7 +173,8 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         predecessorsOf(action, by, book).length > 0
       )
         return null;
-      return book.sight(by).holds(action, now, policy.freshMs)
+      // A source that has been silent since is not believed any more.
+      return book.sight(by).holds({ ...action, armedAt: asInstant(now + 1) }, now, policy.freshMs)
         ? `${by.name} lets ${textOf(action)} wait again for ${triggerText(action.when)}, which holds`
         : null;
     },
