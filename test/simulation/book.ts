@@ -17,7 +17,7 @@ export interface Book {
   readonly index: ReadonlyMap<number, string>;
   /** The actions as a fleet last read or wrote them. */
   known(life: Life): ReadonlyMap<string, Action>;
-  /** Whether a fleet has seen the index entry under which an action was armed: only so it takes it in. */
+  /** Whether a fleet has seen an index entry that leads to this arming: only so it takes it in. */
   hasFound(life: Life, action: Action): boolean;
   sight(life: Life): Sight;
   /** The action in the text of a record. */
@@ -30,7 +30,8 @@ export function createBook(): Book {
   const tokens = new Set<string>();
   const known = new Map<Life, Map<string, Action>>();
   const sights = new Map<Life, Sight>();
-  const found = new Set<string>();
+  /** The latest index entry of each id that a fleet has seen. */
+  const found = new Map<string, number>();
   const read = new Map<string, Action>();
 
   function actionIn(text: string | null): Action | undefined {
@@ -85,7 +86,10 @@ export function createBook(): Book {
           if (happening.key.startsWith('heartbeat:') && !happening.wrote && happening.text !== null)
             sightOf(happening.by).recall(readPiece(happening.text));
           const n = entryIn(happening.key);
-          if (n !== null) found.add(`${happening.by.name} ${n}`);
+          if (n !== null) {
+            const name = `${happening.by.name} ${happening.text}`;
+            found.set(name, Math.max(found.get(name) ?? 0, n));
+          }
           const id = idIn(happening.key);
           const action = id === null ? undefined : actionIn(happening.text);
           if (action) knownBy(happening.by).set(action.id, action);
@@ -111,7 +115,7 @@ export function createBook(): Book {
     hasHeld: (token) => tokens.has(token),
     index,
     known: knownBy,
-    hasFound: ({ name }, { token }) => found.has(`${name} ${token.slice(token.lastIndexOf('.') + 1)}`),
+    hasFound: ({ name }, { id, token }) => (found.get(`${name} ${id}`) ?? 0) >= Number(token.slice(token.lastIndexOf('.') + 1)),
     sight: sightOf,
     read: actionIn,
   };
