@@ -280,7 +280,7 @@ export function intentBeforeEffect({ book }: Premises): Watch {
       const { by, call, permit } = happening;
       for (const action of book.known(by).values()) {
         if (action.token !== permit.token) continue;
-        return action.status === 'dispatching' && action.begun !== null
+        return (action.status === 'dispatching' && action.begun !== null) || isSharedCall(call, permit.token, by, book)
           ? null
           : `${by.name} calls ${doText(call.do)}, but in the store ${action.token} is ${action.status}`;
       }
@@ -302,7 +302,8 @@ export function cancelledStaysCancelled({ book }: Premises): Watch {
           return null;
         }
         case 'calls':
-          return told.get(happening.by)?.has(happening.permit.token)
+          return told.get(happening.by)?.has(happening.permit.token) &&
+            !isSharedCall(happening.call, happening.permit.token, happening.by, book)
             ? `${happening.by.name} calls ${doText(happening.call.do)} for ${happening.permit.token}, which it said was cancelled`
             : null;
         case 'stored': {
@@ -383,6 +384,10 @@ const EVERYTHING = 'everything';
 const FORESEEN = /was lost$|in time$|\(simulated\)$|gone from the store$/;
 
 const textOf = ({ token, do: what }: Action): string => `${doText(what)} (${token})`;
+
+/** One call serves all actions that want the same; it goes on under the token that it began with while one of them is live. */
+const isSharedCall = ({ do: what }: Call, token: string, life: Life, book: Book): boolean =>
+  [...book.known(life).values()].some((other) => other.token !== token && isLive(other) && doText(other.do) === doText(what));
 
 const callText = (token: string, { do: what, step }: Call): string => `${token} ${what.verb} ${step ?? ''}`;
 
