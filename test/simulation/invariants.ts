@@ -140,7 +140,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const action = book.known(by).get(idIn(key) ?? '');
         const before = held.get(`${by.name} ${action?.id}`) ?? [];
         if (action)
-          held.set(`${by.name} ${action.id}`, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...before.slice(0, 2)]);
+          held.set(`${by.name} ${action.id}`, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...before.slice(0, 4)]);
         return null;
       }
       if (happening.is === 'learns') {
