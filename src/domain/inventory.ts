@@ -145,8 +145,10 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
       for (const view of views) {
         if (view.source === null || (!isDriver(view.source) && now - view.readAt > policy.retainMs)) continue;
         const source = sourceOf(view.source, now, undefined);
-        if (view.level === 'instances') instances.recall(view, source);
-        else services.recall(view, source);
+        // An earlier life's clock may have been ahead of ours: nothing was read later than now.
+        const readAt = Math.min(view.readAt, now) as Instant;
+        if (view.level === 'instances') instances.recall({ ...view, readAt }, source);
+        else services.recall({ ...view, readAt }, source);
       }
     },
     blind(name, now, everyMs) {
