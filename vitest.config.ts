@@ -19,6 +19,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
+    // A poll ends as soon as it may; only a failure takes this long, on a machine that is busy.
+    expect: { poll: { timeout: 20_000 } },
     // The tests of the real servers mostly wait; one worker a core would leave the cores idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],

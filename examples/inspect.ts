@@ -12,7 +12,8 @@ import { memory } from 'fleetbeat/adapters/memory';
 import { simulatedFleet, simulatedKinds } from 'fleetbeat/testing';
 
 const url = process.argv[2] ?? 'ws://127.0.0.1:8080';
-const inspector = createWebSocketInspector({ url });
+// Until the connection is open, events wait: those of a whole start should find room.
+const inspector = createWebSocketInspector({ url, maxDeferredEvents: 10_000 });
 
 let now = 0;
 const clock = () => asInstant(now);

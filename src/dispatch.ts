@@ -94,8 +94,8 @@ export function createDispatch(fleet: {
     const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
     try {
       if (!(await isAvailable(action, actor, event, signal))) return null;
-      // Another action that waited too may have been quicker; what a chart does not take, it never answers.
-      if (!actor.getSnapshot().can(event)) return null;
+      // Another action that waited too may have been quicker, or its chart is over: what a chart does not take, it never answers.
+      if (actor.getSnapshot().status !== 'active' || !actor.getSnapshot().can(event)) return null;
       return await outcomeOf(actor, { ...event, now: fleet.now() }, signal, () => {
         if (actor.getSnapshot().status === 'active')
           actor.send({ type: 'cancel', now: fleet.now(), token: action.token, reason: 'ER0217' });

@@ -6,7 +6,7 @@ import { createClock } from './clock.ts';
 import type { Answer } from './contracts.ts';
 import { createDecisions } from './decisions.ts';
 import { createDispatch } from './dispatch.ts';
-import type { Action, Step } from './domain/action.ts';
+import { type Action, isEnded, type Step } from './domain/action.ts';
 import { type Command, doText } from './domain/command.ts';
 import { FULL_LADDER } from './domain/derive.ts';
 import type { Problem } from './domain/heartbeat.ts';
@@ -83,6 +83,7 @@ export function createFleet(options: FleetOptions): Fleet {
       isLeader: lease.held,
       written(action) {
         events.emit('action', action);
+        if (isEnded(action)) actions.take(action, now());
         actions.evaluate(now(), action.lane);
       },
       found(action) {

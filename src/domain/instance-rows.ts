@@ -5,7 +5,7 @@ import { type EntityKey, type Instant, type Ip, instanceKey, wantedKey } from '.
 import type { InstanceFacts, InstanceState } from './instance.ts';
 import type { Policy } from './policy.ts';
 import { adopt, type Belief, believe, type InstanceRow, isSameInstance, NEVER, recalled, unseen, viewOf } from './row.ts';
-import { type Source, speaksFor } from './source.ts';
+import { noteComplete, type Source, speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
 
@@ -74,7 +74,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     displace(displaced, sweep);
     for (const row of changed) if (row.ip !== null) contested.add(row.ip);
     for (const ip of contested) if (ip !== null) contest(ip, sweep);
-    if (reading.complete) source.completeAt.instances = reading.readAt;
+    if (reading.complete) noteComplete(source, 'instances', reading.readAt);
   }
 
   function* unlisted(source: Source): Generator<void, readonly InstanceRow[]> {
@@ -130,7 +130,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.missed = power === 'terminated' ? row.missed + (complete ? 1 : 0) : 0;
     const isGone = power === 'terminated' && row.missed >= policy.tolerance;
     row.counting = derived.suspect || row.sshMisses > 0 || (power === 'terminated' && !isGone);
-    if (!derived.suspect) row.readAt = later(row.readAt, facts.readAt);
+    if (!derived.suspect) row.readAt = later(before.readAt, facts.readAt);
     keep(
       row,
       believe(row, derived, sweep, {

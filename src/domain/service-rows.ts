@@ -4,7 +4,7 @@ import { type EntityKey, type Instant, type Ip, serviceKey } from './identity.ts
 import type { Policy } from './policy.ts';
 import { adopt, believe, isSameService, type Ladder, NEVER, recalled, type ServiceRow, unseen, viewOf } from './row.ts';
 import { SERVICE_RUNGS, type Service, type ServiceFacts } from './service.ts';
-import { type Source, speaksFor } from './source.ts';
+import { noteComplete, type Source, speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
 
@@ -58,7 +58,7 @@ export function createServiceRows(options: {
       if (isKnown) row.readAt = later(row.readAt, facts.readAt);
       else settle(row, facts, sweep);
     }
-    if (reading.complete) source.completeAt.services = reading.readAt;
+    if (reading.complete) noteComplete(source, 'services', reading.readAt);
     return foreign;
   }
 

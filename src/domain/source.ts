@@ -90,6 +90,11 @@ export function hear(source: Source, beat: Heartbeat, now: Instant): void {
   source.ips = beat.host?.ips ?? null;
 }
 
+/** A complete read has come in, perhaps after one that began later. */
+export function noteComplete(source: Source, level: Level, readAt: Instant): void {
+  source.completeAt[level] = Math.max(readAt, source.completeAt[level] ?? readAt) as Instant;
+}
+
 /** How many epochs of a source are remembered. */
 const EPOCHS = 8;
 
