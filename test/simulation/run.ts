@@ -74,10 +74,11 @@ async function playAll(): Promise<number> {
     const child = fork(process.argv[1] ?? '', [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const end = () => child.kill();
     stop.signal.addEventListener('abort', end);
+    const died = once(child, 'exit').then(() => [false]);
     try {
       for (let part = parts.shift(); part && !stop.signal.aborted; part = parts.shift()) {
         child.send(part);
-        const [isKeptHere] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => [false])]);
+        const [isKeptHere] = await Promise.race([once(child, 'message'), died]);
         if (!isKeptHere) {
           stop.abort();
           return false;
