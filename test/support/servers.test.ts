@@ -72,7 +72,7 @@ requires('sshd')('an sshd for tests', () => {
     const [pid] = await once(session.stdout ?? session, 'data');
     await server.stop();
     expect(await over).toMatchObject({ exit: 255 });
-    expect(startedAt(Number(pid))).toBeNull();
+    await expect.poll(() => startedAt(Number(pid))).toBeNull();
     expect(await ended(ssh(server, 'true'))).toMatchObject({ stderr: expect.stringContaining('Connection refused') });
     await server.start();
     expect(await ended(ssh(server, 'true'))).toMatchObject({ exit: 0 });
