@@ -12,6 +12,11 @@ export interface Permit {
   readonly fence: number;
   /** False once the fleet has lost its lease or the operation was ended. Ask before each further call. */
   readonly valid: () => boolean;
+  /**
+   * A call with this token may have been sent before, by this process or by one that has died: a driver whose cloud knows no
+   * client tokens looks for what that call made before it makes it again.
+   */
+  readonly isRepeated?: true;
 }
 
 /** What a driver is asked to do. For a service, `step` names the rung to bring about, or the one call. */
@@ -30,6 +35,23 @@ export interface Want {
   readonly maxAgeMs: number;
   /** The entities that somebody waits for; all when missing. */
   readonly keys?: readonly EntityKey[];
+  /** On whose behalf, as the bill says it. Default `beat`. */
+  readonly caller?: Caller;
+}
+
+/** On whose behalf a provider is called: nobody's in particular, somebody's who waits, an action's, or a person's. */
+export type Caller = 'beat' | 'waiting' | 'action' | 'person';
+
+/** One request to a provider's API, as its invoice counts it. */
+export interface ApiCall {
+  /** The driver's name. */
+  readonly driver: string;
+  /** In the provider's words, such as `DescribeInstances` or `GET /servers/detail`: no ids, no secrets. */
+  readonly verb: string;
+  readonly caller: Caller;
+  readonly outcome: 'ok' | 'refused' | 'throttled' | 'failed';
+  /** Whether it repeats a request that was throttled or failed. */
+  readonly isRetry: boolean;
 }
 
 /** Something that can be observed and acted on: a cloud, a configuration, the services behind a shell. */
@@ -44,6 +66,8 @@ export interface Driver<F, C = Call> {
    * call, null where it was accepted. A rejection means that the outcome is unknown.
    */
   perform(calls: readonly PermittedCall<C>[], signal: AbortSignal): Promise<readonly (Problem | null)[]>;
+  /** Calls the listener after every request to the provider's API, be it a page, a retry or a token. @returns a function that ends this */
+  onCall?(listener: (call: ApiCall) => void): () => void;
 }
 
 /** A driver of services may be told which services are configured. */

@@ -79,10 +79,11 @@ export function createGate(fleet: {
           continue;
         }
         const { fence } = lease;
+        const isRepeated = queue.byToken(token)?.begun != null;
         await begin(token, key);
         signal.throwIfAborted();
         const valid = () => lease.held() && lease.fence === fence && !signal.aborted;
-        if (valid()) return { token, fence, valid };
+        if (valid()) return { token, fence, valid, ...(isRepeated && { isRepeated }) };
       }
     },
     async unbegin({ token, valid }) {

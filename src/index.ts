@@ -1,8 +1,10 @@
 export type {
   Answer,
   AnyServiceKind,
+  ApiCall,
   Batch,
   Call,
+  Caller,
   Doctor,
   DoctorWire,
   Driver,

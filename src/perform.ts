@@ -1,7 +1,7 @@
 import { fromPromise } from 'xstate';
 import type { Effect, PerformInput, PerformOutput } from '../machines/index.ts';
 import type { Call, Driver, Permit } from './contracts.ts';
-import { isRetryable, knownCode } from './domain/codes.ts';
+import { type Code, isRetryable, knownCode } from './domain/codes.ts';
 import { doText } from './domain/command.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import type { Instant } from './domain/identity.ts';
@@ -17,7 +17,10 @@ interface Pending {
   readonly failed: (error: unknown) => void;
 }
 
-/** The effect behind every verb: through the gate, to the driver. The calls of one turn to one cloud go in one batch. */
+/**
+ * The effect behind every verb: through the gate, to the driver. The calls of one turn to one cloud go in one batch, but for those
+ * that are repeated: to look for what they have made may take a while.
+ */
 export function createPerform(fleet: {
   readonly gate: Gate;
   readonly now: () => Instant;
@@ -30,7 +33,7 @@ export function createPerform(fleet: {
   const ask = (driver: AnyDriver, call: Call, permit: Permit): Promise<Problem | null> =>
     new Promise((answered, failed) => {
       const pending: Pending = { call, permit, answered, failed };
-      if (!isShort(call)) {
+      if (!isShort(call) || permit.isRepeated) {
         void flush(driver, [pending]);
         return;
       }
@@ -80,7 +83,7 @@ export function createPerform(fleet: {
       throw unknownOutcome(driver.name, error);
     });
     if (!problem) return { acceptedAt: fleet.now() };
-    await fleet.gate.unbegin(permit);
+    if (!isUnknown(problem.code)) await fleet.gate.unbegin(permit);
     throw new FleetError(knownCode(problem.code, 'ER0221'), `${driver.name}: ${problem.message}`, {
       retryable: isRetryable(problem.code),
     });
@@ -89,6 +92,9 @@ export function createPerform(fleet: {
 
 /** Calls that a cloud merely accepts, and so may share a request; what runs over a shell may take minutes. */
 const isShort = (call: Call): boolean => call.do.level === 'instances' && call.do.verb !== 'bootstrap';
+
+/** Whether a call that ended so may have been accepted all the same. */
+const isUnknown = (code: Code): boolean => code === 'ER0212' || code === 'ER0220';
 
 const unknownOutcome = (driver: string, error: unknown): FleetError =>
   isFleetError(error) && error.code !== 'ER0212'
