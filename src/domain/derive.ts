@@ -67,6 +67,13 @@ const RUNNING = {
   bootstrapped: instanceIs('bootstrapped'),
   managed: instanceIs('managed'),
 } as const;
+/** What does not come back: many providers list nothing of what was terminated, so whoever waits for either word has waited enough. */
+const GONE_WORDS: ReadonlySet<string> = new Set(['absent', 'terminated', 'known']);
+export const goneAs = (state: 'absent' | 'terminated'): Derived => GONE[state];
+const GONE = {
+  absent: { ...ABSENT_INSTANCE, holds: GONE_WORDS },
+  terminated: { ...PLAIN.terminated, holds: GONE_WORDS },
+} as const;
 const NOT_PROBED = instanceIs('pending', OK, 'ssh was not observed');
 
 /**

@@ -1,5 +1,5 @@
 import { createAddressBook } from './address-book.ts';
-import { ABSENT_INSTANCE, deriveInstance, UNKNOWN_INSTANCE } from './derive.ts';
+import { deriveInstance, goneAs, UNKNOWN_INSTANCE } from './derive.ts';
 import type { Reading } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, instanceKey, wantedKey } from './identity.ts';
 import type { InstanceFacts, InstanceState } from './instance.ts';
@@ -133,7 +133,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     if (!derived.suspect) row.readAt = later(before.readAt, facts.readAt);
     keep(
       row,
-      believe(row, derived, sweep, {
+      believe(row, isGone ? goneAs('terminated') : derived, sweep, {
         ip: row.ip,
         raw: facts.power?.raw ?? null,
         role: null,
@@ -159,8 +159,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.readAt = later(row.readAt, readAt);
     row.wasUp = false;
     book.strike(row);
-    const { state, holds } = row.belief.derived;
-    const derived = state === 'terminated' ? { ...ABSENT_INSTANCE, state, holds } : ABSENT_INSTANCE;
+    const derived = goneAs(row.belief.derived.state === 'terminated' ? 'terminated' : 'absent');
     keep(row, believe(row, derived, sweep, { ip: row.ip, raw: null, role: null, mark: null, gone: true }));
     sweep.note('vanished', before, see(row));
   }

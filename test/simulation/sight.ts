@@ -38,6 +38,9 @@ type Services = Map<string, Seen>;
 /** The policy's `tolerance`. */
 const TOLERANCE = 2;
 
+/** The words that hold of what does not come back, however it went. */
+const GONE = ['absent', 'terminated', 'known'];
+
 export function createSight(): Sight {
   const instances = new Map<string, SeenInstance>();
   /** The services, where what is pushed counts as soon as it arrives, and where it does only once it has been heard. */
@@ -61,7 +64,8 @@ export function createSight(): Sight {
     const isDoubtful = seen.power === 'running' && facts.ssh !== 'up' && seen.wasUp;
     seen.sshMisses = isDoubtful ? seen.sshMisses + 1 : 0;
     if (isDoubtful && seen.sshMisses < TOLERANCE) return;
-    show(seen, source, facts.readAt, isDoubtful ? ['unreachable'] : wordsOfInstance(facts));
+    const words = seen.missed >= TOLERANCE ? GONE : wordsOfInstance(facts);
+    show(seen, source, facts.readAt, isDoubtful ? ['unreachable'] : words);
     if (seen.power !== 'running') seen.wasUp = false;
     else if (facts.ssh === 'up') seen.wasUp = true;
   }
@@ -139,8 +143,7 @@ export function createSight(): Sight {
       for (const [id, seen] of instances) {
         if (!complete || listed.has(id)) continue;
         seen.missed++;
-        if (seen.missed >= TOLERANCE)
-          show(seen, source, readAt, seen.power === 'terminated' ? ['terminated', 'known'] : ['absent', 'known']);
+        if (seen.missed >= TOLERANCE) show(seen, source, readAt, GONE);
       }
       blind.delete(source);
     },
