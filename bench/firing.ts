@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Store } from 'fleetbeat';
-import { CLOUD, createCloud, idOf, ipOf, preparedDriver, runningText, sshUpText } from './cloud.ts';
+import { CLOUD, createCloud, idOf, ipOf, preparedDriver, runningText, sshUpText, stoppedText } from './cloud.ts';
 import { type Figure, figure, type Goal } from './figure.ts';
 import type { Library } from './library.ts';
 import { interleaved, type Rounds } from './measure.ts';
@@ -12,7 +12,15 @@ import { countCommits, STORES, type StoreName, type StoreSource, sourceOf, writt
 export interface FiringScale {
   /** Actions that are armed and fire at once. */
   readonly actions: number;
+  /** Actions of which each is armed only once the one before it is done. */
+  readonly alone: number;
   readonly rounds: Rounds;
+}
+
+/** Actions in groups: those of one are armed and fire at once, and the next group follows when they are done. */
+interface Load {
+  readonly actions: number;
+  readonly atOnce: number;
 }
 
 const GOALS: { readonly [S in StoreName]?: Goal } = { sqlite: { ratio: 3 }, memcached: { ratio: 3 } };
@@ -21,7 +29,7 @@ const GOALS: { readonly [S in StoreName]?: Goal } = { sqlite: { ratio: 3 }, memc
 export async function* firing(
   library: Library,
   selection: Selection,
-  scale: FiringScale = { actions: 500, rounds: { warmUp: 2, timed: 7 } },
+  scale: FiringScale = { actions: 500, alone: 25, rounds: { warmUp: 2, timed: 7 } },
   stores: readonly StoreName[] = STORES,
 ): AsyncGenerator<Figure> {
   for (const name of stores) {
@@ -39,12 +47,23 @@ async function* firingOn(
   name: StoreName,
   source: StoreSource,
   library: Library,
-  { actions, rounds }: FiringScale,
+  { actions, alone, rounds }: FiringScale,
 ): AsyncGenerator<Figure> {
-  const once = await recorded(source, library, actions);
-  const took = await race(source, library, actions, rounds, once);
+  const burst = { actions, atOnce: actions };
+  const once = await recorded(source, library, burst);
+  const took = await race(source, library, burst, rounds, once);
   const each = (total: number | null) => (total === null ? null : total / actions);
   const goal = GOALS[name];
+  const line = { actions: alone, atOnce: 1 };
+  const one = await race(source, library, line, rounds, await recorded(source, library, line));
+  yield figure({
+    id: `P5.${name}.alone`,
+    name: `${armAndFire(name)}, one after the other; the same operations of the bare store`,
+    ours: one.fleet / alone,
+    peer: one.store / alone,
+    unit: 'ms',
+    ...(goal && { goal }),
+  });
   yield figure({
     id: `P5.${name}`,
     name: `${armAndFire(name)}, ${actions} at once; the same operations of the bare store`,
@@ -94,11 +113,11 @@ interface Recorded {
   readonly commits: number;
 }
 
-async function recorded(source: StoreSource, library: Library, actions: number): Promise<Recorded> {
+async function recorded(source: StoreSource, library: Library, load: Load): Promise<Recorded> {
   const counting = await countCommits();
   const inner = await source.open();
   const recording = recordingStore(inner);
-  const stage = await createStage(library, recording, actions);
+  const stage = await createStage(library, recording, load);
   const before = recording.take();
   const [written, commits] = [writtenBytes(), counting.commits];
   await stage.armAndFire();
@@ -117,7 +136,7 @@ async function recorded(source: StoreSource, library: Library, actions: number):
 async function race(
   source: StoreSource,
   library: Library,
-  actions: number,
+  load: Load,
   rounds: Rounds,
   { before, fire }: Recorded,
 ): Promise<Readonly<Record<'fleet' | 'store', number>>> {
@@ -126,7 +145,7 @@ async function race(
     {
       fleet: {
         async prepare() {
-          const stage = await createStage(library, recordingStore(await source.open()), actions);
+          const stage = await createStage(library, recordingStore(await source.open()), load);
           end = stage.stop;
           return stage.armAndFire;
         },
@@ -147,7 +166,7 @@ async function race(
 }
 
 /** A fleet of machines that are stopped, each with an action that waits until it runs. */
-async function createStage(library: Library, recording: RecordingStore, actions: number) {
+async function createStage(library: Library, recording: RecordingStore, { actions, atOnce }: Load) {
   const driver = preparedDriver();
   const scene = createScene(library, driver, { store: recording.store });
   const { fleet } = scene;
@@ -157,9 +176,11 @@ async function createStage(library: Library, recording: RecordingStore, actions:
   await fleet.beat();
   await idle();
   const steps = Array.from({ length: actions }, (_, i) => bootstrapOf(library, i));
-  const readingOf = (text: (i: number, readAt: number) => string) => {
+  /** Those before the group run, those after it are stopped still. */
+  const handOf = (from: number, text: (i: number, readAt: number) => string) => {
     const readAt = scene.passes();
-    return cloud.readingOf((i) => text(i, readAt), readAt);
+    const textOf = (i: number) => (i < from ? runningText : i < from + atOnce ? text : stoppedText);
+    driver.hand(cloud.readingOf((i) => textOf(i)(i, readAt), readAt));
   };
   let begun = 0;
   let done = 0;
@@ -180,13 +201,15 @@ async function createStage(library: Library, recording: RecordingStore, actions:
 
   return {
     async armAndFire() {
-      await Promise.all(steps.map((step) => fleet.arm([step])));
-      driver.hand(readingOf(sshUpText));
-      await fleet.beat();
-      await idle(() => begun === actions);
-      driver.hand(readingOf(runningText));
-      await fleet.beat();
-      await idle(() => done === actions);
+      for (let from = 0; from < actions; from += atOnce) {
+        await Promise.all(steps.slice(from, from + atOnce).map((step) => fleet.arm([step])));
+        handOf(from, sshUpText);
+        await fleet.beat();
+        await idle(() => begun === from + atOnce);
+        handOf(from, runningText);
+        await fleet.beat();
+        await idle(() => done === from + atOnce);
+      }
     },
     async stop() {
       await fleet.stop();

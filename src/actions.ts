@@ -125,6 +125,8 @@ export function createActions(fleet: {
       const chart = chartOf(action);
       const status = (chart?.value ?? 'waiting') as ActionStatus;
       if (status === 'failed' || isEnded({ status })) continue;
+      // Only beats let time pass: what is under way has nothing to look at in between.
+      if (lane !== undefined && (status === 'claiming' || status === 'dispatching')) continue;
       const isFirst = isFirstInLane(action, queue.lane(action.lane));
       const { fresh, holds } = fleet.judge(chart ? { ...action, when: whenOf(chart) } : action);
       const isDue = holds && isFirst;

@@ -131,7 +131,8 @@ export function createQueue(
       seen = head = 0;
       entries.clear();
     }
-    while (seen < tail) holes.set(++seen, null);
+    // What this fleet has armed itself it has not to look for.
+    while (seen < tail) if (items.get(entries.get(++seen) ?? NOBODY)?.n !== seen) holes.set(seen, null);
     await Promise.all([...holes.keys()].map((n) => load(n, now)));
     if (full || revisionText !== revision) await Promise.all([...items.keys()].map((id) => inTurn(id, () => reload(id))));
     revision = revisionText;
@@ -171,14 +172,15 @@ export function createQueue(
     on.unfit(id, key);
   }
 
-  async function reload(id: ActionId): Promise<void> {
-    const item = items.get(id);
-    if (!item) return;
+  /** @returns the action as the store has it */
+  async function reload(id: ActionId): Promise<Action | null> {
     const text = await store.get(itemKey(id));
-    if (text === item.text) return;
+    const item = items.get(id);
+    if (item && text === item.text) return item.action;
     const action = text === null ? null : readRecord(text, migrate);
-    if (text !== null && action) keep({ n: item.n, text, action }, on.found);
-    else on.lost(item.action);
+    if (item && text !== null && action) keep({ n: item.n, text, action }, on.found);
+    else if (item) on.lost(item.action);
+    return action;
   }
 
   async function arm(steps: readonly Step[], now: Instant, settings: ArmSettings = {}): Promise<readonly Action[]> {
@@ -297,12 +299,7 @@ export function createQueue(
     update,
     get: (id) => items.get(id)?.action,
     find,
-    reread: (id) =>
-      inTurn(id, async () => {
-        await reload(id);
-        const text = await store.get(itemKey(id));
-        return text === null ? null : readRecord(text, migrate);
-      }),
+    reread: (id) => inTurn(id, () => reload(id)),
     async idle() {
       while (underWay.size > 0) await Promise.allSettled(underWay.values());
     },
