@@ -199,13 +199,8 @@ export function createQueue(
 
   /** The live action of this id. What is believed here may have ended elsewhere. */
   async function armedAlready(id: ActionId): Promise<Action | null> {
-    const item = items.get(id);
-    if (!item) return null;
-    const text = await store.get(itemKey(id));
-    const action = text === null ? null : readRecord(text, migrate);
-    if (text === null || !action || !isLive(action)) return null;
-    if (text !== item.text) keep({ n: item.n, text, action }, on.found);
-    return action;
+    const action = items.has(id) ? await reload(id) : null;
+    return action && isLive(action) ? action : null;
   }
 
   async function armOne(step: Step, id: ActionId, place: number | null, now: Instant, settings: ArmSettings): Promise<Action> {
