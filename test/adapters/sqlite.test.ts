@@ -6,7 +6,6 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Store } from 'fleetbeat';
 import { sqlite } from 'fleetbeat/adapters/sqlite';
-import Database from 'libsql';
 import { afterEach, describe, expect, test } from 'vitest';
 import { connect } from '../../adapters/sqlite/connection.ts';
 import { type EngineDatabase, loadEngine } from '../../adapters/sqlite/engine.ts';
@@ -29,9 +28,12 @@ function storeIn(file: string, options: Parameters<typeof sqlite>[1] = {}): Stor
   return store;
 }
 
+/** The store's own: locks are a process's, so that two copies of SQLite in one would not see each other's. */
+const engine = await loadEngine();
+
 /** The file as another program sees it. */
 function opened(file: string) {
-  const database = new Database(file);
+  const database = engine(file);
   closers.push(() => database.close());
   return database;
 }
@@ -58,7 +60,6 @@ describe('what was acknowledged', () => {
 
   test('is synced to a write-ahead log before', async () => {
     const used: EngineDatabase[] = [];
-    const engine = await loadEngine();
     const connection = connect((path) => {
       const database = engine(path);
       used.push(database);
@@ -147,7 +148,7 @@ describe('the file', () => {
 
 describe('a file that is not ours, or not whole, is refused and left as it is', () => {
   const foreign = (file: string, ...sql: readonly string[]) => {
-    const database = new Database(file);
+    const database = engine(file);
     for (const statement of sql) database.exec(statement);
     database.close();
   };
@@ -328,12 +329,12 @@ describe('the engine', () => {
         this.path = path;
       }
     }
-    const engine = await loadEngine({ builtin: () => ({ DatabaseSync }), peer: () => Promise.reject(new Error('not asked')) });
-    expect(engine('/store.db')).toMatchObject({ path: '/store.db' });
+    const own = await loadEngine({ builtin: () => ({ DatabaseSync }), peer: () => Promise.reject(new Error('not asked')) });
+    expect(own('/store.db')).toMatchObject({ path: '/store.db' });
   });
 
   test('is the peer where Node has none', async () => {
-    const engine = await loadEngine({
+    const peer = await loadEngine({
       builtin: () => undefined,
       peer: async () => ({
         default: class {
@@ -343,7 +344,7 @@ describe('the engine', () => {
         } as never,
       }),
     });
-    expect(engine('/store.db')).toMatchObject(database);
+    expect(peer('/store.db')).toMatchObject(database);
   });
 
   test('that is missing is told with the line that installs it', async () => {
