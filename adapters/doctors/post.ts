@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream';
 import axios from 'axios';
-import { FleetError, isFleetError } from '../../src/errors.ts';
-import { agentFor, checkedUrl } from './destination.ts';
+import { FleetError } from '../../src/errors.ts';
+import { type AddressPolicy, addressPolicy } from '../http/address-policy.ts';
+import { failureOf, GUARDED, GUARDED_HEADERS, textOf } from '../http/exchange.ts';
 
 export interface Reply {
   /** The request, for messages: without what stands behind the host. */
@@ -29,18 +30,17 @@ export function createPost(
   text: string,
   { deadlineMs, allowHttp }: { readonly deadlineMs: number; readonly allowHttp: boolean },
 ): Post {
-  const url = checkedUrl(text, { doctor, allowHttp });
-  const agent = agentFor(url, { allowHttp });
+  const policy = addressPolicy({ loopback: 'always', http: allowHttp ? 'anywhere' : 'loopback' });
+  const url = checkedUrl(text, doctor, policy);
+  const agent = policy.agentFor(url);
   const what = `POST to ${url.host}`;
 
-  /** What axios throws holds the request with its headers: none of it may go further. */
-  function failureOf(error: unknown, late: AbortSignal, signal: AbortSignal): FleetError {
-    if (isFleetError(error)) return error;
-    if (error instanceof Error && isFleetError(error.cause)) return error.cause;
+  function errorOf(thrown: unknown, late: AbortSignal, signal: AbortSignal): FleetError {
+    const failure = failureOf(thrown);
+    if (failure.kind === 'refused') return failure.error;
     if (signal.aborted) return new FleetError('ER0217', `${what} was ended by its caller`, { retryable: true });
     if (late.aborted) return new FleetError('ER0212', `${what} was not done within ${deadlineMs} ms`, { retryable: true });
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'no code';
-    return new FleetError('ER0018', `${what} failed: ${reason}`, { retryable: true });
+    return new FleetError('ER0018', `${what} failed: ${failure.reason}`, { retryable: true });
   }
 
   return async (body, headers, signal, use) => {
@@ -48,22 +48,15 @@ export function createPost(
     let stream: Readable | undefined;
     try {
       const response = await axios.request<Readable>({
+        ...GUARDED,
         method: 'POST',
         url: url.href,
         data: body,
-        headers: { ...headers, 'accept-encoding': 'identity', 'user-agent': 'fleetbeat' },
+        headers: { ...headers, ...GUARDED_HEADERS },
         signal: AbortSignal.any([signal, late]),
-        adapter: 'http',
         httpAgent: agent,
         httpsAgent: agent,
-        proxy: false,
-        maxRedirects: 0,
         maxBodyLength: MOST_SENT_BYTES,
-        decompress: false,
-        responseType: 'stream',
-        transformRequest: [(data) => data],
-        transformResponse: [],
-        validateStatus: () => true,
       });
       const { data, status } = response;
       stream = data;
@@ -72,23 +65,20 @@ export function createPost(
         what,
         status,
         retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
-        text: () => textOf(data, what),
+        text: () => textOf(data, what, MOST_READ_BYTES),
       });
     } catch (error) {
-      throw failureOf(error, late, signal);
+      throw errorOf(error, late, signal);
     } finally {
       stream?.destroy();
     }
   };
 }
 
-async function textOf(stream: Readable, what: string): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > MOST_READ_BYTES) throw new FleetError('ER0223', `${what} was answered by more than ${MOST_READ_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+/** @throws FleetError ER0230 where it is no url that may be posted to */
+function checkedUrl(text: string, doctor: string, policy: AddressPolicy): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const refusal = url === null ? 'none' : policy.refusalOf(url);
+  if (url !== null && refusal === null) return url;
+  throw new FleetError('ER0230', `the url of the doctor ${doctor} is ${refusal}; allowed is https, or http to this machine`);
 }
