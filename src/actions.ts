@@ -53,8 +53,8 @@ export function createActions(fleet: {
 }): Actions {
   const { queue } = fleet;
   /** What the store has not taken yet, or what was not ours to write while the lease had lapsed. Such an action rests. */
-  const unsaved = new Map<ActionId, ActionPatch>();
-  const underWay = new Set<ActionPatch>();
+  const unsaved = new Map<ActionId, Unsaved>();
+  const underWay = new Set<Unsaved>();
   const stuck = new Map<ActionId, Problem>();
   let leading = false;
 
@@ -73,7 +73,7 @@ export function createActions(fleet: {
     onFault: (id, error) => fleet.onFault(`actions/${id}`, error),
   });
 
-  function save(id: ActionId, { before, after }: Step): void {
+  function save(_: ActionId, { before, after }: Step): void {
     const status = after.value as ActionStatus;
     const { action } = after.context as ActionContext;
     if (status === 'claiming' || status === 'dispatching') return;
@@ -81,16 +81,19 @@ export function createActions(fleet: {
     if (isSame && (before.value === status || status === 'waiting')) return;
     const { when, attempts, history, expiresAt } = action;
     const ending = expiresAt === null ? { expiresAt } : {};
-    void write(id, { status, when, attempts, history, ...ending, ...(before?.value === 'failed' ? { begun: null } : {}) });
+    const patch = { status, when, attempts, history, ...ending, ...(before?.value === 'failed' ? { begun: null } : {}) };
+    void write({ action, patch });
   }
 
-  async function write(id: ActionId, patch: ActionPatch): Promise<void> {
-    unsaved.set(id, patch);
-    underWay.add(patch);
+  async function write(change: Unsaved): Promise<void> {
+    const { action, patch } = change;
+    const { id } = action;
+    unsaved.set(id, change);
+    underWay.add(change);
     try {
-      const written = await queue.update(id, patch, 'leader');
-      if (unsaved.get(id) === patch) unsaved.delete(id);
-      // Somebody gave it more time in the same moment.
+      const written = await queue.update(action, patch, 'leader');
+      if (unsaved.get(id) === change) unsaved.delete(id);
+      // Somebody gave it more time in the same moment, or armed it anew.
       if (written.status !== patch.status && isLive(written)) place(written, fleet.now());
       evaluate(fleet.now(), written.lane);
       if (!isLive(written)) await fleet.claims.release(id);
@@ -99,7 +102,7 @@ export function createActions(fleet: {
       const hasLapsed = isFleetError(error) && error.code === 'ER0211';
       if (!hasLapsed) fleet.onStoreError(error);
     } finally {
-      underWay.delete(patch);
+      underWay.delete(change);
     }
   }
 
@@ -119,7 +122,7 @@ export function createActions(fleet: {
 
   function evaluate(now: Instant, lane?: EntityKey): void {
     if (!leading) return;
-    if (lane === undefined) for (const [id, patch] of unsaved) if (!underWay.has(patch)) void write(id, patch);
+    if (lane === undefined) for (const change of unsaved.values()) if (!underWay.has(change)) void write(change);
     for (const action of lane === undefined ? queue.all() : queue.lane(lane)) {
       if (unsaved.has(action.id)) continue;
       const chart = chartOf(action);
@@ -178,6 +181,12 @@ export function createActions(fleet: {
       charts.deliver(id, { type: decision, now } as { type: string });
     },
   };
+}
+
+/** What became of one arming, on its way to the store. */
+interface Unsaved {
+  readonly action: Action;
+  readonly patch: ActionPatch;
 }
 
 /** What a chart waits for: its record may not say so yet. */

@@ -33,39 +33,37 @@ export function createDecisions(fleet: {
   }
 
   /** Through the chart where this fleet leads, else written for the leader to find. */
-  async function decide(id: ActionId, decision: 'cancel' | 'discard' | 'retry', patch: ActionPatch): Promise<Action> {
+  async function decide(action: Action, decision: 'cancel' | 'discard' | 'retry', patch: ActionPatch): Promise<Action> {
+    const { id } = action;
     if (!lease.held() || decision === 'retry') {
-      const written = await queue.update(id, patch);
+      const written = await queue.update(action, patch);
       actions.take(written, now());
       actions.evaluate(now(), written.lane);
       return written;
     }
-    const written = once(events, 'action', (action) => action.id === id && isEnded(action));
+    const written = once(events, 'action', (told) => told.id === id && isEnded(told));
     actions.decide(id, decision, now());
     return written;
   }
 
   return {
     async cancel(id) {
-      await fitting(id, 'cancel', isLive);
-      return decide(id, 'cancel', { status: 'cancelled' });
+      return decide(await fitting(id, 'cancel', isLive), 'cancel', { status: 'cancelled' });
     },
     async end(id) {
       const action = await queue.find(id);
       if (!action || isEnded(action)) return;
-      await decide(id, isLive(action) ? 'cancel' : 'discard', { status: 'cancelled' });
+      await decide(action, isLive(action) ? 'cancel' : 'discard', { status: 'cancelled' });
     },
     async retry(id) {
-      await fitting(id, 'retry', isFailed);
-      return decide(id, 'retry', { status: 'waiting', attempts: 0, begun: null });
+      return decide(await fitting(id, 'retry', isFailed), 'retry', { status: 'waiting', attempts: 0, begun: null });
     },
     async discard(id) {
-      await fitting(id, 'discard', isFailed);
-      return decide(id, 'discard', { status: 'cancelled' });
+      return decide(await fitting(id, 'discard', isFailed), 'discard', { status: 'cancelled' });
     },
     async extend(id, byMs) {
-      const { expiresAt } = await fitting(id, 'extend', isLive);
-      const written = await queue.update(id, { expiresAt: ((expiresAt ?? now()) + byMs) as Instant });
+      const action = await fitting(id, 'extend', isLive);
+      const written = await queue.update(action, { expiresAt: ((action.expiresAt ?? now()) + byMs) as Instant });
       actions.take(written, now());
       return written;
     },

@@ -61,7 +61,7 @@ export function createGate(fleet: {
       throw new FleetError('ER0210', `${token} is of no action in the store; commands go through dispatch, steps through arm`);
     if (action.begun && action.status === 'dispatching') return action.begun;
     const begun = action.begun ?? { at: fleet.now(), mark: fleet.view(key)?.mark ?? null };
-    const written = await queue.update(action.id, { status: 'dispatching', begun }, 'leader');
+    const written = await queue.update(action, { status: 'dispatching', begun }, 'leader');
     if (written.token !== token || written.status !== 'dispatching')
       throw new FleetError('ER0217', `action ${action.id} was ${written.status} meanwhile`);
     return begun;
@@ -88,7 +88,7 @@ export function createGate(fleet: {
     },
     async unbegin({ token, valid }) {
       const action = queue.byToken(token);
-      if (action?.begun && valid()) await queue.update(action.id, { begun: null }, 'leader');
+      if (action?.begun && valid()) await queue.update(action, { begun: null }, 'leader');
     },
     reconsider() {
       for (const wake of [...waiting]) wake();

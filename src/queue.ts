@@ -9,7 +9,7 @@ import { FleetError } from './errors.ts';
 import { type Migrate, readRecord, writeRecord } from './record.ts';
 
 /** What may change of an action once it is armed. `begun` belongs to the gate, the rest to its chart. */
-export type ActionPatch = Partial<Pick<Action, 'status' | 'when' | 'attempts' | 'history' | 'begun' | 'expiresAt' | 'token'>>;
+export type ActionPatch = Partial<Pick<Action, 'status' | 'when' | 'attempts' | 'history' | 'begun' | 'expiresAt'>>;
 
 export interface ArmSettings {
   readonly key?: string;
@@ -26,12 +26,13 @@ export interface ActionQueue {
   /** Stores steps as actions before anything happens. Arming twice is arming once among live actions. */
   arm(steps: readonly Step[], now: Instant, settings?: ArmSettings): Promise<readonly Action[]>;
   /**
-   * Writes a change by swap. `leader` says that it is the leader's business: a fleet that was deposed meanwhile writes nothing.
+   * Writes a change of one arming by swap. `leader` says that it is the leader's business: a fleet that was deposed meanwhile
+   * writes nothing.
    *
-   * @returns the action as it is stored now, which may be another's doing
+   * @returns the action as it is stored now, which may be another's doing, or a later arming with the same id
    * @throws ER0211 where `leader` is asked for and this fleet no longer leads, ER0225, ER0220
    */
-  update(id: ActionId, patch: ActionPatch, by?: 'leader'): Promise<Action>;
+  update(of: Pick<Action, 'id' | 'token'>, patch: ActionPatch, by?: 'leader'): Promise<Action>;
   get(id: ActionId): Action | undefined;
   /** Looks at the store again. Null where there is no record. */
   reread(id: ActionId): Promise<Action | null>;
@@ -243,9 +244,13 @@ export function createQueue(
     return action;
   }
 
-  const update = (id: ActionId, patch: ActionPatch, by?: 'leader'): Promise<Action> => inTurn(id, () => write(id, patch, by));
+  const update: ActionQueue['update'] = (of, patch, by) => inTurn(of.id, () => write(of, patch, by));
 
-  async function write(id: ActionId, patch: ActionPatch, by?: 'leader'): Promise<Action> {
+  async function write(
+    { id, token }: Pick<Action, 'id' | 'token'>,
+    patch: ActionPatch,
+    by: 'leader' | undefined,
+  ): Promise<Action> {
     for (;;) {
       if (by === 'leader' && !on.isLeader()) throw new FleetError('ER0211', `action ${id} is its successor's business`);
       const item = items.get(id);
@@ -254,6 +259,7 @@ export function createQueue(
         if (ended) return ended;
         throw new FleetError('ER0225', `no action has the id ${id}`);
       }
+      if (item.action.token !== token) return item.action;
       const action: Action = { ...item.action, ...patch };
       const text = writeRecord(action);
       if (await store.swap(itemKey(id), item.text, text, isEnded(action) ? policy.historyMs : undefined)) {
@@ -272,7 +278,7 @@ export function createQueue(
       }
       keep({ n: item.n, text: found, action: other }, on.found);
       const isExtended = patch.history?.at(-1)?.outcome === 'expired' && other.expiresAt !== item.action.expiresAt;
-      if (isEnded(other) || isExtended) return other;
+      if (isEnded(other) || isExtended || other.token !== token) return other;
     }
   }
 

@@ -114,7 +114,6 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
 
   function settle(row: InstanceRow, complete: boolean, sweep: Sweep): void {
     const before = see(row);
-    unread.delete(row);
     const facts = factsOf(row);
     const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
     row.sshMisses = power === 'running' && facts.ssh !== 'up' && facts.ssh !== undefined ? row.sshMisses + 1 : 0;
@@ -130,7 +129,10 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.missed = power === 'terminated' ? row.missed + (complete ? 1 : 0) : 0;
     const isGone = power === 'terminated' && row.missed >= policy.tolerance;
     row.counting = derived.suspect || row.sshMisses > 0 || (power === 'terminated' && !isGone);
-    if (!derived.suspect) row.readAt = later(before.readAt, facts.readAt);
+    if (!derived.suspect) {
+      unread.delete(row);
+      row.readAt = later(before.readAt, facts.readAt);
+    }
     keep(
       row,
       believe(row, isGone ? goneAs('terminated') : derived, sweep, {

@@ -7,7 +7,7 @@ import { memcached } from 'fleetbeat/adapters/memcached';
 import { memory } from 'fleetbeat/adapters/memory';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createLease } from '../../src/lease.ts';
-import { type ActionQueue, createQueue } from '../../src/queue.ts';
+import { type ActionPatch, type ActionQueue, createQueue } from '../../src/queue.ts';
 import { delayed, stepByStep } from '../properties/delayed-store.ts';
 import { PATIENCE_MS, RUNS } from '../properties/runs.ts';
 import { lossyStore } from '../support/lossy-store.ts';
@@ -192,16 +192,20 @@ requires('memcached')('a queue of actions over a memcached that is killed, resta
     const act = async ({ host, what }: { readonly host: number; readonly what: string }, i: number): Promise<void> => {
       const { queue, lease } = hosts[host] ?? start(host);
       const [oldest] = live.keys();
+      const change = async (patch: ActionPatch) => {
+        const action = oldest && (await queue.find(oldest));
+        if (action) await queue.update(action, patch);
+      };
       if (what === 'arm') {
         const [action] = await again(() => queue.arm([step(i)], asInstant(now)));
         if (action) live.set(action.id, 'waiting');
       } else if (what === 'begin' && oldest !== undefined) {
         await again(() => queue.refresh(asInstant(now), true));
-        await again(() => queue.update(oldest, { status: 'dispatching' }));
+        await again(() => change({ status: 'dispatching' }));
         live.set(oldest, 'dispatching');
       } else if (what === 'end' && oldest !== undefined) {
         await again(() => queue.refresh(asInstant(now), true));
-        await again(() => queue.update(oldest, { status: 'done' }));
+        await again(() => change({ status: 'done' }));
         await again(queue.tidy);
         live.delete(oldest);
         ended.add(oldest);

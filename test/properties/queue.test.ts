@@ -70,7 +70,7 @@ async function play(queue: ActionQueue, moves: readonly Move[], book: Book, isLe
       const chosen = choose(step.draw);
       if (!chosen) continue;
       if (step.is === 'write') {
-        const written = await queue.update(chosen.id, { status: step.status });
+        const written = await queue.update(chosen, { status: step.status });
         if (isEnded(written)) book.ended.add(written.token);
       } else if (isLeader) await arm(stepsOf(nameOf(chosen.lane), step.verbs), chosen);
     }
@@ -145,7 +145,7 @@ test(
         const store = memory({ now: () => now });
         const [leader, standby] = [queueOn(store, true), queueOn(store, false)];
         const first = await leader.arm(stepsOf(name, list), now);
-        if (hasFailed) for (const { id } of first) await leader.update(id, { status: 'failed', attempts: 3 });
+        if (hasFailed) for (const action of first) await leader.update(action, { status: 'failed', attempts: 3 });
         for (const queue of [leader, standby]) {
           const again = await queue.arm(stepsOf(name, list), now);
           expect(again.map(({ id }) => id)).toEqual(first.map(({ id }) => id));
@@ -194,8 +194,8 @@ test(
         async (list, statuses, isElsewhere) => {
           const store = memory({ now: () => now });
           const [queue, other] = [queueOn(store, true), queueOn(store, false)];
-          for (const [i, { id }] of (await queue.arm(stepsOf('a', list), now)).entries())
-            await queue.update(id, { status: statuses[i] ?? 'waiting' });
+          for (const [i, action] of (await queue.arm(stepsOf('a', list), now)).entries())
+            await queue.update(action, { status: statuses[i] ?? 'waiting' });
           const giver = isElsewhere ? other : queue;
           await giver.refresh(now, true);
           const armed = await giver.arm(stepsOf('a', list), now);

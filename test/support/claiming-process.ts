@@ -41,12 +41,13 @@ async function slices<T>(all: readonly T[], act: (one: T) => Promise<unknown>): 
   for (let from = 0; from < all.length; from += AT_ONCE) await Promise.all(all.slice(from, from + AT_ONCE).map(act));
 }
 
-async function claim({ id }: Action): Promise<void> {
+async function claim(action: Action): Promise<void> {
+  const { id } = action;
   const claimed = await claims.claim(id);
   if (claimed.outcome !== 'won') return;
   process.stdout.write(`${id} ${claimed.fence}\n`);
-  await queue.update(id, { status: 'dispatching' });
-  await queue.update(id, { status: 'done' });
+  await queue.update(action, { status: 'dispatching' });
+  await queue.update(action, { status: 'done' });
   await claims.release(id);
 }
 
