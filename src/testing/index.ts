@@ -1,10 +1,10 @@
 export { type DriverCheck, type DriverUnderTest, driverContract } from './driver-contract.ts';
 export { type Random, seededRandom } from './random.ts';
 export { SEED_FLEET } from './seed-fleet.ts';
-export type { SimulatedInstance } from './simulated-cloud.ts';
 export type { Effect, Outcome } from './simulated-driver.ts';
 export { FAULTS, type Fault, type FaultRates, type SimulatedFaults } from './simulated-faults.ts';
 export { type SimulatedFleet, type SimulatedFleetOptions, type SimulatedWorld, simulatedFleet } from './simulated-fleet.ts';
+export type { SimulatedInstance } from './simulated-instances.ts';
 export { DEFAULT_KINDS, type SimulatedKind } from './simulated-kinds.ts';
 export { DEFAULT_LATENCY_MS, type Delay, type SimulatedLatency } from './simulated-latency.ts';
 export type { MachinePower } from './simulated-machine.ts';

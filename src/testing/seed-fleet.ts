@@ -1,4 +1,4 @@
-import type { SimulatedInstance } from './simulated-cloud.ts';
+import type { SimulatedInstance } from './simulated-instances.ts';
 import type { SimulatedService } from './simulated-server.ts';
 
 /**

@@ -24,37 +24,37 @@ export const FAULTS = [
 export type Fault = (typeof FAULTS)[number];
 
 /** How often each fault strikes when it can: 0 is never, 1 always. */
-export type FaultRates = Readonly<Partial<Record<Fault, number>>>;
+export type FaultRates<F extends string = Fault> = Readonly<Partial<Record<F, number>>>;
 
-export interface SimulatedFaults {
+export interface SimulatedFaults<F extends string = Fault> {
   /** Sets the rates that are named; the others stay. */
-  set(rates: FaultRates): void;
+  set(rates: FaultRates<F>): void;
   /** No fault strikes any more, until told otherwise. */
   clear(): void;
   /** The fault strikes at its next `times` (1) opportunities, whatever its rate. */
-  once(fault: Fault, times?: number): void;
+  once(fault: F, times?: number): void;
   /** How often a fault has struck. */
-  occurred(fault: Fault): number;
+  occurred(fault: F): number;
 }
 
 /** The side of the faults that the simulated world asks. */
-export interface FaultSource extends SimulatedFaults {
+export interface FaultSource<F extends string = Fault> extends SimulatedFaults<F> {
   /** Whether the fault strikes at this opportunity. */
-  strikes(fault: Fault): boolean;
+  strikes(fault: F): boolean;
 }
 
-export function createFaults(initial: FaultRates, random: Random): FaultSource {
-  const dice = new Map(FAULTS.map((fault) => [fault, { rate: 0, forced: 0, occurred: 0, random: random.fork(fault) }]));
+export function createFaults<F extends string>(known: readonly F[], initial: FaultRates<F>, random: Random): FaultSource<F> {
+  const dice = new Map(known.map((fault) => [fault, { rate: 0, forced: 0, occurred: 0, random: random.fork(fault) }]));
 
-  function dieOf(fault: Fault) {
+  function dieOf(fault: F) {
     const die = dice.get(fault);
-    if (!die) throw new FleetError('ER0230', `there is no fault '${fault}'; allowed are ${FAULTS.join(', ')}`);
+    if (!die) throw new FleetError('ER0230', `there is no fault '${fault}'; allowed are ${known.join(', ')}`);
     return die;
   }
 
-  const faults: FaultSource = {
+  const faults: FaultSource<F> = {
     set(rates) {
-      for (const fault of Object.keys(rates) as Fault[]) {
+      for (const fault of Object.keys(rates) as F[]) {
         const rate = rates[fault] ?? 0;
         if (!(rate >= 0 && rate <= 1)) throw new FleetError('ER0230', `the rate of ${fault} is ${rate}; 0 to 1 is allowed`);
         dieOf(fault).rate = rate;

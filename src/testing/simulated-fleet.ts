@@ -5,11 +5,11 @@ import type { Service, ServiceFacts, ServiceState } from '../domain/service.ts';
 import { FleetError } from '../errors.ts';
 import { seededRandom } from './random.ts';
 import { createAgenda } from './simulated-agenda.ts';
-import { createCloud, type SimulatedInstance } from './simulated-cloud.ts';
 import { type Effect, simulatedDriver } from './simulated-driver.ts';
-import { createFaults, type FaultRates, type SimulatedFaults } from './simulated-faults.ts';
+import { createFaults, FAULTS, type FaultRates, type SimulatedFaults } from './simulated-faults.ts';
+import { createInstances, type SimulatedInstance } from './simulated-instances.ts';
 import { DEFAULT_KINDS, type SimulatedKind } from './simulated-kinds.ts';
-import { drawLatency, type SimulatedLatency } from './simulated-latency.ts';
+import { DEFAULT_LATENCY_MS, drawLatency, type SimulatedLatency } from './simulated-latency.ts';
 import type { SimulatedService } from './simulated-server.ts';
 import { createServices } from './simulated-services.ts';
 
@@ -89,12 +89,12 @@ export function simulatedFleet(options: SimulatedFleetOptions): SimulatedFleet {
   const { now, cloud: name = 'simulated', everyMs = 10_000 } = options;
   const random = seededRandom(options.seed ?? 1);
   const agenda = createAgenda(now());
-  const faults = createFaults(options.faults ?? {}, random.fork('faults'));
-  const drawMs = drawLatency(options.latency ?? {}, random.fork('latency'));
+  const faults = createFaults(FAULTS, options.faults ?? {}, random.fork('faults'));
+  const drawMs = drawLatency(DEFAULT_LATENCY_MS, options.latency ?? {}, random.fork('latency'));
   const kinds = new Map(Object.entries({ ...DEFAULT_KINDS, ...options.kinds }));
   const log: Effect[] = [];
 
-  const cloud = createCloud(
+  const cloud = createInstances(
     {
       cloud: name,
       instances: options.instances,

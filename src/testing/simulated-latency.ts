@@ -30,19 +30,23 @@ export const DEFAULT_LATENCY_MS = {
 /** Something that takes time in a simulated fleet. */
 export type Delay = keyof typeof DEFAULT_LATENCY_MS;
 
-export interface SimulatedLatency {
+export interface SimulatedLatency<D extends string = Delay> {
   /** Multiplies every delay: 0.1 is ten times as fast, 0 takes no time at all. Default 1. */
   readonly scale?: number;
   /** `[low, high]` in milliseconds, both included; see {@link DEFAULT_LATENCY_MS}. */
-  readonly ms?: Readonly<Partial<Record<Delay, readonly [number, number]>>>;
+  readonly ms?: Readonly<Partial<Record<D, readonly [number, number]>>>;
 }
 
 /** Draws how long something takes, in whole milliseconds. */
-export type DrawMs = (delay: Delay) => number;
+export type DrawMs<D extends string = Delay> = (delay: D) => number;
 
-export function drawLatency({ scale = 1, ms = {} }: SimulatedLatency, random: Random): DrawMs {
-  const ranges = { ...DEFAULT_LATENCY_MS, ...ms };
-  for (const [delay, [low, high]] of Object.entries(ranges)) {
+export function drawLatency<D extends string>(
+  usual: Readonly<Record<D, readonly [number, number]>>,
+  { scale = 1, ms }: SimulatedLatency<D>,
+  random: Random,
+): DrawMs<D> {
+  const ranges: Readonly<Record<D, readonly [number, number]>> = { ...usual, ...ms };
+  for (const [delay, [low, high]] of Object.entries<readonly [number, number]>(ranges)) {
     if (!(low >= 0 && low <= high && Number.isFinite(high))) {
       throw new FleetError('ER0230', `latency.ms['${delay}'] is [${low}, ${high}]; two numbers are allowed, 0 <= low <= high`);
     }

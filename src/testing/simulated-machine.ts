@@ -1,10 +1,21 @@
 import type { Ip } from '../domain/identity.ts';
-import { INSTANCE_RUNGS, type InstanceRung, type Power, type SshAnswer } from '../domain/instance.ts';
+import { INSTANCE_RUNGS, type InstanceRung, type InstanceVerb, type Power, type SshAnswer } from '../domain/instance.ts';
 import type { Agenda } from './simulated-agenda.ts';
 import type { FaultSource } from './simulated-faults.ts';
 import type { DrawMs } from './simulated-latency.ts';
 
 export type MachinePower = Exclude<Power, 'unknown'>;
+
+/** In which powers a verb changes something and in which it asks for what is so already; in all others EC2 refuses it. */
+export const LEGAL: Readonly<
+  Record<Exclude<InstanceVerb, 'launch'>, Readonly<Record<'applies' | 'holds', readonly MachinePower[]>>>
+> = {
+  start: { applies: ['stopped'], holds: ['pending', 'running'] },
+  stop: { applies: ['running'], holds: ['stopping', 'stopped'] },
+  reboot: { applies: ['running'], holds: [] },
+  terminate: { applies: ['pending', 'running', 'stopping', 'stopped'], holds: ['shutting-down', 'terminated'] },
+  bootstrap: { applies: ['running'], holds: [] },
+};
 
 /** A simulated machine as it truly is. */
 export interface Machine {
@@ -80,7 +91,7 @@ export interface Lifecycle {
 export function createLifecycle(world: {
   readonly agenda: Agenda;
   readonly drawMs: DrawMs;
-  readonly faults: FaultSource;
+  readonly faults: Pick<FaultSource<'eventualConsistency'>, 'strikes'>;
   readonly agentSurvives: boolean;
   /** What ran on the machine does not run any more. */
   readonly onPowerLoss: (machine: Machine) => void;

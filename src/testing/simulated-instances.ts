@@ -13,7 +13,7 @@ import {
   wantedKey,
   wantedOf,
 } from '../domain/identity.ts';
-import type { InstanceFacts, InstanceRung, InstanceVerb, SshAnswer } from '../domain/instance.ts';
+import type { InstanceFacts, InstanceRung, SshAnswer } from '../domain/instance.ts';
 import { SSH_CODES } from '../domain/ssh.ts';
 import { FleetError } from '../errors.ts';
 import type { Random } from './random.ts';
@@ -21,7 +21,7 @@ import type { Agenda } from './simulated-agenda.ts';
 import type { Side } from './simulated-driver.ts';
 import type { FaultSource } from './simulated-faults.ts';
 import type { DrawMs } from './simulated-latency.ts';
-import { createLifecycle, holdsRung, type Machine, type MachinePower, newMachine, sshOf } from './simulated-machine.ts';
+import { createLifecycle, holdsRung, LEGAL, type Machine, type MachinePower, newMachine, sshOf } from './simulated-machine.ts';
 
 /** An instance of the simulated fleet at its beginning. */
 export interface SimulatedInstance {
@@ -33,15 +33,15 @@ export interface SimulatedInstance {
   readonly rung?: InstanceRung;
 }
 
-export interface SimulatedCloudOptions {
+export interface SimulatedInstancesOptions {
   readonly cloud: string;
   readonly instances: readonly SimulatedInstance[];
   readonly agentSurvives: boolean;
   readonly stoppedKeepsIp: boolean;
 }
 
-/** The simulated cloud: one half of the world. */
-export interface SimulatedCloud extends Side<InstanceFacts> {
+/** The instances of a simulated fleet: one half of the world. */
+export interface SimulatedInstances extends Side<InstanceFacts> {
   /** The machine that owns an address; a terminated one owns none. */
   at(ip: Ip): Machine | undefined;
   /** Ends or brings back a machine's power past the provider's API. */
@@ -49,20 +49,11 @@ export interface SimulatedCloud extends Side<InstanceFacts> {
   setSsh(ip: Ip, answer: SshAnswer): void;
 }
 
-/** In which powers a verb changes something and in which it asks for what is so already; in all others EC2 refuses it. */
-const LEGAL: Readonly<Record<Exclude<InstanceVerb, 'launch'>, Readonly<Record<'applies' | 'holds', readonly MachinePower[]>>>> = {
-  start: { applies: ['stopped'], holds: ['pending', 'running'] },
-  stop: { applies: ['running'], holds: ['stopping', 'stopped'] },
-  reboot: { applies: ['running'], holds: [] },
-  terminate: { applies: ['pending', 'running', 'stopping', 'stopped'], holds: ['shutting-down', 'terminated'] },
-  bootstrap: { applies: ['running'], holds: [] },
-};
-
 /** The version marker that bootstrapped machines carry. */
 const BINARIES = 'simulated-1';
 
-export function createCloud(
-  { cloud, instances, agentSurvives, stoppedKeepsIp }: SimulatedCloudOptions,
+export function createInstances(
+  { cloud, instances, agentSurvives, stoppedKeepsIp }: SimulatedInstancesOptions,
   world: {
     readonly agenda: Agenda;
     readonly drawMs: DrawMs;
@@ -71,7 +62,7 @@ export function createCloud(
     /** What ran at an address has ended; what was on its disk too, where the disk is lost. */
     readonly onLoss: (ip: Ip, isDiskLost: boolean) => void;
   },
-): SimulatedCloud {
+): SimulatedInstances {
   const { agenda, faults, random } = world;
   const machines = new Map<string, Machine>();
   const owners = new Map<Ip, Machine>();
