@@ -114,6 +114,8 @@ export function createPulse(fleet: {
     try {
       const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * everyMs));
       const term = leads ? lease.fence : null;
+      // What the charts of an earlier term believe, somebody else may have ended since.
+      if (term !== led && led !== null) actions.yield();
       // A leader is told of what others change, but whoever tells it may die before that.
       const looksAgain = term === null || term !== led || now() - lookedAt >= policy.claimMs;
       await queue.refresh(now(), looksAgain);
@@ -122,7 +124,6 @@ export function createPulse(fleet: {
       const catchesUp = takesOver || (leads && isUntold);
       const last = catchesUp || !isRecalled ? await fleet.board.read() : null;
       if (!isRecalled) recall(last);
-      if (term !== led && led !== null) actions.yield();
       if (takesOver) actions.lead(now());
       led = term;
       if (catchesUp) await catchUp(last);

@@ -131,16 +131,24 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
   const fired = new Set<string>();
   /** What was past its time before it was given more: that comes too late for the claim, not for what is done then. */
   const ranOut = new Set<string>();
-  /** Whether the trigger held when the fleet last looked at a record: as often as it does between its decision and the claim. */
+  /**
+   * Whether the trigger held when the fleet last was told something or looked at a record: as often as it may between its decision
+   * and the claim, which waits until what is under way about the action has ended.
+   */
   const held = new Map<string, readonly boolean[]>();
+  const note = (action: Action, by: Life): void => {
+    const name = `${by.name} ${action.id} ${triggerText(action.when)}`;
+    held.set(name, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...(held.get(name) ?? []).slice(0, 4)]);
+  };
   return {
     see(happening) {
+      if (happening.is === 'reads') {
+        for (const action of book.known(happening.by).values()) if (action.status === 'waiting') note(action, happening.by);
+        return null;
+      }
       if (happening.is === 'looks') {
-        const { by, key } = happening;
-        const action = book.known(by).get(idIn(key) ?? '');
-        const before = held.get(`${by.name} ${action?.id}`) ?? [];
-        if (action)
-          held.set(`${by.name} ${action.id}`, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...before.slice(0, 4)]);
+        const action = book.known(happening.by).get(idIn(happening.key) ?? '');
+        if (action) note(action, happening.by);
         return null;
       }
       if (happening.is === 'learns') {
@@ -158,7 +166,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const action = book.known(by).get(claimed);
         if (action?.status !== 'waiting' || mayRunExpired(action, now)) return null;
         if (ranOut.has(`${by.name} ${action.token}`)) return null;
-        return held.get(`${by.name} ${claimed}`)?.includes(true)
+        return held.get(`${by.name} ${claimed} ${triggerText(action.when)}`)?.includes(true)
           ? null
           : `${by.name} claims ${textOf(action)}, but nothing that it was told shows that ${triggerText(action.when)}`;
       }
