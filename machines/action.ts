@@ -154,7 +154,7 @@ export const actionMachine = setup({
       description: 'Makes sure that nobody else acts on it.',
       invoke: {
         src: 'claim',
-        input: ({ context }) => ({ id: context.action.id, now: context.seenAt }),
+        input: ({ context }) => ({ id: context.action.id, token: context.action.token, now: context.seenAt }),
         onDone: [
           { guard: { type: 'hasOutcome', params: 'won' }, target: 'dispatching', actions: 'noteClaim' },
           { guard: 'isLostRetry', target: 'backing-off', actions: 'noteLost' },

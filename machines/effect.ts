@@ -28,6 +28,8 @@ export type PerformOutput = { readonly acceptedAt: Instant } | undefined;
 
 export interface ClaimInput {
   readonly id: ActionId;
+  /** Of the arming that is meant. */
+  readonly token: Token;
   readonly now: Instant;
 }
 

@@ -61,7 +61,7 @@ export function createActions(fleet: {
   const charts = createCharts<ActionId>({
     machine: actionMachine.provide({
       actors: {
-        claim: fromPromise<ClaimOutput, ClaimInput>(({ input }) => fleet.claims.claim(input.id)),
+        claim: fromPromise<ClaimOutput, ClaimInput>(({ input }) => fleet.claims.claim(input)),
         dispatch: fleet.dispatch,
       },
     }) as unknown as AnyStateMachine,

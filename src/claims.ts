@@ -6,7 +6,8 @@ import type { Lease } from './lease.ts';
 
 /** Claims on actions: leases in the store, each with the fence of its holder. */
 export interface Claims {
-  claim(id: ActionId): Promise<ClaimOutput>;
+  /** Claims one arming of an action; a later one with the same id is another. */
+  claim(of: Pick<Action, 'id' | 'token'>): Promise<ClaimOutput>;
   /** Renews what is held; called on each beat. */
   renew(): Promise<void>;
   release(id: ActionId): Promise<void>;
@@ -39,11 +40,12 @@ export function createClaims(
   }
 
   return {
-    async claim(id) {
+    async claim({ id, token }) {
       const { fence } = fleet.lease;
       const action = await fleet.reread(id);
       if (!action) return { outcome: 'unknown' };
       if (isEnded(action)) return { outcome: action.status as 'done' | 'expired' | 'cancelled' };
+      if (action.token !== token) return { outcome: 'cancelled' };
       if (!isTerm(fence) || !(await take(id, fence))) return { outcome: 'lost' };
       held.set(id, textOf(fence));
       return { outcome: 'won', fence };

@@ -179,8 +179,8 @@ export function createQueue(
     const item = items.get(id);
     if (item && text === item.text) return item.action;
     const action = text === null ? null : readRecord(text, migrate);
-    if (item && text !== null && action) keep({ n: item.n, text, action }, on.found);
-    else if (item) on.lost(item.action);
+    if (item && !action) on.lost(item.action);
+    if (text !== null && action && (item || !isEnded(action))) keep({ n: item?.n ?? armingOf(action), text, action }, on.found);
     return action;
   }
 
@@ -190,10 +190,11 @@ export function createQueue(
       of: (step: Step) => items.get(idOf(step, settings))?.action,
       in: (lane: EntityKey) => lanes.get(lane) ?? [],
     };
-    const places = placesFor(steps, standing, settings.before);
     for (const [i, step] of steps.entries()) {
       const id = idOf(step, settings);
-      armed.push(await inTurn(id, async () => (await armedAlready(id)) ?? armOne(step, id, places[i] ?? null, now, settings)));
+      // Where it stands is decided once it is known whether it stands already.
+      const place = () => placesFor(steps, standing, settings.before)[i] ?? null;
+      armed.push(await inTurn(id, async () => (await armedAlready(id)) ?? armOne(step, id, place(), now, settings)));
     }
     return armed;
   }

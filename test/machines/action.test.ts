@@ -13,7 +13,7 @@ describe('an action that waits', () => {
     expect(stage.value()).toBe('waiting');
     stage.beat({ holds: true });
     expect(stage.value()).toBe('claiming');
-    expect(stage.claim.latest().input).toEqual({ id: 'a1', now: stage.now() });
+    expect(stage.claim.latest().input).toEqual({ id: 'a1', token: 'a1.1', now: stage.now() });
   });
 
   test('does nothing while nothing fresh is known, however late it is', () => {

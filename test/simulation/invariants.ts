@@ -128,7 +128,8 @@ export function noEffectTwice({ book }: Premises): Watch {
  * as judged by a model of its sight. One that is put back to wait waits for something that does not hold already.
  */
 export function nothingBeforeItsState({ book, policy }: Premises): Watch {
-  const fired = new Set<string>();
+  /** What a fleet has claimed, and whether something was seen in front of it since: then it waits again until that is over. */
+  const fired = new Map<string, { readonly by: Life; readonly id: string; wasCrowded: boolean }>();
   /** What was past its time before it was given more: that comes too late for the claim, not for what is done then. */
   const ranOut = new Set<string>();
   /**
@@ -146,6 +147,12 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         for (const action of book.known(happening.by).values()) if (action.status === 'waiting') note(action, happening.by);
         return null;
       }
+      if (happening.is === 'looks' || happening.is === 'learns') {
+        for (const one of fired.values()) {
+          const action = one.by === happening.by ? book.known(one.by).get(one.id) : undefined;
+          if (action) one.wasCrowded ||= predecessorsOf(action, one.by, book).length > 0;
+        }
+      }
       if (happening.is === 'looks') {
         const action = book.known(happening.by).get(idIn(happening.key) ?? '');
         if (action) note(action, happening.by);
@@ -162,7 +169,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
       const now = by.now();
       const claimed = claimedBy(happening);
       if (claimed !== null) {
-        fired.add(`${by.name} ${claimed}`);
+        fired.set(`${by.name} ${claimed}`, { by, id: claimed, wasCrowded: false });
         const action = book.known(by).get(claimed);
         if (action?.status !== 'waiting' || mayRunExpired(action, now)) return null;
         if (ranOut.has(`${by.name} ${action.token}`)) return null;
@@ -173,14 +180,9 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
       const id = idIn(key);
       const action = id === null ? undefined : book.read(next);
       const before = id === null ? undefined : book.known(by).get(id);
-      if (
-        !action ||
-        !before ||
-        !fired.delete(`${by.name} ${id}`) ||
-        !isPutBack(before, action) ||
-        predecessorsOf(action, by, book).length > 0
-      )
-        return null;
+      const claim = fired.get(`${by.name} ${id}`);
+      fired.delete(`${by.name} ${id}`);
+      if (!action || !before || !claim || claim.wasCrowded || !isPutBack(before, action)) return null;
       // A source that has been silent since is not believed any more.
       return book.sight(by).holds({ ...action, armedAt: asInstant(now + 1) }, now, policy.freshMs)
         ? `${by.name} lets ${textOf(action)} wait again for ${triggerText(action.when)}, which holds`

@@ -85,7 +85,9 @@ export function createSight(): Sight {
     for (const facts of items) {
       const seen = services.get(facts.name) ?? { ip: facts.ip ?? null, source: '', readAt: 0, since: new Map<string, number>() };
       services.set(facts.name, seen);
-      if (facts.readAt >= seen.readAt) show(seen, source, facts.readAt, wordsOfService(facts));
+      // One source is believed in the order of its heartbeats, whatever became of its clock.
+      if (source === seen.source || facts.readAt >= seen.readAt)
+        show(seen, source, Math.max(facts.readAt, seen.readAt), wordsOfService(facts));
     }
   }
 

@@ -43,7 +43,7 @@ async function slices<T>(all: readonly T[], act: (one: T) => Promise<unknown>): 
 
 async function claim(action: Action): Promise<void> {
   const { id } = action;
-  const claimed = await claims.claim(id);
+  const claimed = await claims.claim(action);
   if (claimed.outcome !== 'won') return;
   process.stdout.write(`${id} ${claimed.fence}\n`);
   await queue.update(action, { status: 'dispatching' });
