@@ -41,25 +41,30 @@ export async function textOf(stream: Readable, what: string, mostBytes: number):
 export type Failure =
   /** What we ourselves have refused. */
   | { readonly kind: 'refused'; readonly error: FleetError }
-  /** `wasSent` is false where it cannot have reached anybody: no address, no connection, no proof of who is there. */
-  | { readonly kind: 'broken'; readonly reason: string; readonly wasSent: boolean };
+  /** `wasSent` is false where it cannot have reached anybody; `isUnproven` says that the other side did not prove who it is. */
+  | { readonly kind: 'broken'; readonly reason: string; readonly wasSent: boolean; readonly isUnproven: boolean };
 
 /** What axios throws holds the request with its headers: none of it may go further. */
 export function failureOf(thrown: unknown): Failure {
-  if (isFleetError(thrown)) return { kind: 'refused', error: thrown };
-  if (!(thrown instanceof Error)) return { kind: 'broken', reason: 'no reason', wasSent: true };
-  if (isFleetError(thrown.cause)) return { kind: 'refused', error: thrown.cause };
-  const reason = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : 'no code';
-  return { kind: 'broken', reason, wasSent: !(BEFORE_SENDING.has(syscallOf(thrown)) || isUnproven(reason)) };
+  const chain = chainOf(thrown);
+  const refused = chain.find(isFleetError);
+  if (refused) return { kind: 'refused', error: refused };
+  const reason = chain.map(codeOf).find((code) => code !== null) ?? 'no code';
+  // The handshake has failed over the certificate: nothing of the request went out.
+  const isUnproven = /CERT|SELF_SIGNED|UNABLE_TO_|_CRL_|ISSUER|^ERR_TLS_|^ERR_SSL_/.test(reason);
+  const wasSent = !isUnproven && !chain.some((one) => 'syscall' in one && BEFORE_SENDING.has(one.syscall));
+  return { kind: 'broken', reason, wasSent, isUnproven };
 }
 
 const BEFORE_SENDING: ReadonlySet<unknown> = new Set(['getaddrinfo', 'connect']);
 
-/** axios wraps the error of the socket, and keeps it as the cause. */
-const syscallOf = (thrown: Error): unknown => {
-  const inner = thrown.cause instanceof Error ? thrown.cause : thrown;
-  return 'syscall' in inner ? inner.syscall : undefined;
-};
+const DEEPEST = 8;
 
-/** The handshake has failed over the certificate: nothing of the request went out. */
-const isUnproven = (code: string): boolean => /CERT|SELF_SIGNED|UNABLE_TO_|_CRL_|ISSUER|^ERR_TLS_|^ERR_SSL_/.test(code);
+/** An error and its causes: axios wraps what the socket has said. */
+function chainOf(thrown: unknown): readonly Error[] {
+  const chain: Error[] = [];
+  for (let one = thrown; one instanceof Error && chain.length < DEEPEST; one = one.cause) chain.push(one);
+  return chain;
+}
+
+const codeOf = (error: Error): string | null => ('code' in error && typeof error.code === 'string' ? error.code : null);

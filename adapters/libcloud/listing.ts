@@ -1,0 +1,123 @@
+import { excerpt } from '../../src/domain/excerpt.ts';
+import type { Problem } from '../../src/domain/heartbeat.ts';
+import { isProviderId, parseIp } from '../../src/domain/identity.ts';
+import { FleetError, isFleetError } from '../../src/errors.ts';
+import type { Known, Listed, RestCloud } from './cloud.ts';
+import { refusedRead } from './refusal.ts';
+import type { Asking } from './rest.ts';
+import { type Query, verbOf } from './route.ts';
+import type { Ask } from './session.ts';
+
+/** All instances of an account, as far as they could be read. */
+export interface Listing {
+  readonly instances: readonly Known[];
+  /** Whether what is missing is not there. */
+  readonly complete: boolean;
+  readonly problems: readonly Problem[];
+}
+
+const MOST_PAGES = 1000;
+
+/**
+ * Reads all pages. Where a later one fails, what the earlier ones hold is kept, and the listing is not complete.
+ *
+ * @throws FleetError ER0235 where the first page is none, ER0212, ER0217, ER0223, ER0224
+ */
+export async function readListing<S extends object>(
+  cloud: RestCloud<S>,
+  ask: Ask,
+  asking: Asking,
+  name: string,
+  scrub: (text: string) => string,
+): Promise<Listing> {
+  const problems: Problem[] = [];
+  const listed: Listed[] = [];
+  let complete = false;
+  const tell = (subject: string, code: string, message: string) =>
+    problems.push({ subject, code, message: excerpt(scrub(message)) });
+
+  try {
+    for await (const items of pagesOf(cloud, ask, asking, scrub)) {
+      for (const item of items) {
+        try {
+          listed.push(cloud.read(item));
+        } catch {
+          listed.push(UNREADABLE);
+        }
+      }
+    }
+    complete = true;
+  } catch (error) {
+    if (listed.length === 0 || asking.signal.aborted) throw error;
+    if (!isFleetError(error)) throw error;
+    tell(name, error.code, `the list ends early: ${error.detail}`);
+  }
+
+  const instances = new Map<string, Known>();
+  for (const one of cloud.complete ? await cloud.complete(listed, ask, asking) : listed) {
+    const id = typeof one.id === 'number' && Number.isSafeInteger(one.id) ? String(one.id) : one.id;
+    if (typeof id !== 'string' || !isProviderId(id) || scrub(id) !== id) {
+      // Whoever it is would else count as gone.
+      complete = false;
+      tell(name, 'ER0222', `the list has an instance without an id, found ${shown(one.id)}`);
+      continue;
+    }
+    if (instances.has(id)) {
+      tell(id, 'ER0222', 'the list has it twice');
+      continue;
+    }
+    instances.set(
+      id,
+      knownOf(cloud, id, one, scrub, (message) => tell(id, 'ER0222', message)),
+    );
+    if (typeof one.fault === 'string' && one.fault !== '') tell(id, 'ER0221', one.fault);
+  }
+  return { instances: [...instances.values()], complete, problems };
+}
+
+const UNREADABLE: Listed = { id: null, ips: [], state: null };
+
+function knownOf<S extends object>(
+  { states }: RestCloud<S>,
+  id: string,
+  one: Listed,
+  scrub: (text: string) => string,
+  tell: (message: string) => void,
+): Known {
+  const ips = one.ips.filter((ip) => ip !== undefined && ip !== null).map((ip) => (typeof ip === 'string' ? parseIp(ip) : null));
+  if (ips.includes(null)) tell('it has an address that is none');
+  const raw = typeof one.state === 'string' ? excerpt(scrub(one.state)) : '';
+  if (raw === '') tell('its state is no word');
+  const power = one.power ?? (Object.hasOwn(states, raw) ? states[raw] : undefined) ?? 'unknown';
+  const tags = (one.tags ?? []).filter((tag) => typeof tag === 'string');
+  return { id, ip: ips.find((ip) => ip !== null) ?? null, power, raw: raw === '' ? 'no word' : raw, tags };
+}
+
+const shown = (value: unknown): string => excerpt(JSON.stringify(value) ?? 'nothing');
+
+async function* pagesOf<S extends object>(
+  { list, refusal, message }: RestCloud<S>,
+  ask: Ask,
+  asking: Asking,
+  scrub: (text: string) => string,
+): AsyncGenerator<readonly unknown[]> {
+  const words = { ...(refusal && { refusal }), ...(message && { message }) };
+  let query: Query = {};
+  const seen = new Set<string>();
+  for (let page = 1; page <= MOST_PAGES; page++) {
+    const route = { ...list.route, query: { ...list.route.query, ...query } };
+    const answer = await ask(route, asking);
+    if (answer.status >= 300) throw refusedRead(words, answer, verbOf(route), scrub);
+    const items = answer.isMalformed ? null : list.items(answer.body);
+    if (items === null)
+      throw new FleetError('ER0235', `${verbOf(route)} was answered by no list of instances`, { retryable: true });
+    yield items;
+    const next = list.next?.(answer.body, page) ?? null;
+    if (next === null) return;
+    const key = JSON.stringify(next);
+    if (seen.has(key)) throw new FleetError('ER0235', `${verbOf(route)}: its pages lead in a circle`, { retryable: true });
+    seen.add(key);
+    query = next;
+  }
+  throw new FleetError('ER0235', `${verbOf(list.route)} has more than ${MOST_PAGES} pages`, { retryable: true });
+}
