@@ -1,6 +1,15 @@
+export type { CloudEffect, CloudInstanceInput } from './cloud/account.ts';
+export type { Ec2Action } from './cloud/actions.ts';
+export type { CallCounts } from './cloud/api.ts';
+export { type Bucket, type Buckets, EC2_BUCKETS } from './cloud/buckets.ts';
+export type { CloudDriverOptions } from './cloud/driver.ts';
+export type { CloudEndpoint, EndpointOptions } from './cloud/endpoint.ts';
+export { CLOUD_FAULTS, CLOUD_LATENCY_MS, type CloudDelay, type CloudFault } from './cloud/faults.ts';
+export type { HostCommand } from './cloud/hosts.ts';
 export { type DriverCheck, type DriverUnderTest, driverContract } from './driver-contract.ts';
 export { type Random, seededRandom } from './random.ts';
 export { SEED_FLEET } from './seed-fleet.ts';
+export { type CloudInstance, type SimulatedCloud, type SimulatedCloudOptions, simulatedCloud } from './simulated-cloud.ts';
 export type { Effect, Outcome } from './simulated-driver.ts';
 export { FAULTS, type Fault, type FaultRates, type SimulatedFaults } from './simulated-faults.ts';
 export { type SimulatedFleet, type SimulatedFleetOptions, type SimulatedWorld, simulatedFleet } from './simulated-fleet.ts';

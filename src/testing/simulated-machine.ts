@@ -2,7 +2,7 @@ import type { Ip } from '../domain/identity.ts';
 import { INSTANCE_RUNGS, type InstanceRung, type InstanceVerb, type Power, type SshAnswer } from '../domain/instance.ts';
 import type { Agenda } from './simulated-agenda.ts';
 import type { FaultSource } from './simulated-faults.ts';
-import type { DrawMs } from './simulated-latency.ts';
+import type { Delay, DrawMs } from './simulated-latency.ts';
 
 export type MachinePower = Exclude<Power, 'unknown'>;
 
@@ -72,6 +72,12 @@ export function holdsRung(machine: Machine, rung: InstanceRung): boolean {
   return machine.hasBinaries && (rung === 'bootstrapped' || machine.hasAgent);
 }
 
+/** What takes a machine its time. */
+export type MachineDelay = Extract<
+  Delay,
+  'pending' | 'ssh-up' | 'stopping' | 'shutting-down' | 'terminated' | 'stale' | 'bootstrapped' | 'managed'
+>;
+
 /** What happens to machines, each change after its delay. */
 export interface Lifecycle {
   /** A new machine boots for the first time. */
@@ -90,7 +96,7 @@ export interface Lifecycle {
 
 export function createLifecycle(world: {
   readonly agenda: Agenda;
-  readonly drawMs: DrawMs;
+  readonly drawMs: DrawMs<MachineDelay>;
   readonly faults: Pick<FaultSource<'eventualConsistency'>, 'strikes'>;
   readonly agentSurvives: boolean;
   /** What ran on the machine does not run any more. */
@@ -100,7 +106,7 @@ export function createLifecycle(world: {
 }): Lifecycle {
   const { agenda, drawMs, faults } = world;
 
-  function next(machine: Machine, delay: Parameters<DrawMs>[0], happen: () => void): void {
+  function next(machine: Machine, delay: MachineDelay, happen: () => void): void {
     machine.callOff();
     machine.callOff = agenda.after(drawMs(delay), happen);
   }
