@@ -130,7 +130,7 @@ export function simulatedCloud(options: SimulatedCloudOptions = {}): SimulatedCl
     { agenda, drawMs, faults, random: random.fork('cloud') },
   );
   const { instances } = account;
-  const throttle = throttling === false ? null : createThrottle(throttling);
+  const throttle = throttling === false ? null : createThrottle(throttling, random.fork('buckets'));
   const api = createApi({ account, agenda, faults, throttle, now, sleep, drawMs });
 
   /** Lets everything happen that is due by now, so that a test acts on the world as it is. */

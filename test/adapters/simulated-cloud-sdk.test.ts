@@ -345,10 +345,12 @@ describe('what goes wrong on the way reaches the SDK as it does from EC2', () =>
     await using stage = await ec2Stage();
     for (let i = 0; i < 5; i++) await launch(stage);
     await expect(launch(stage)).rejects.toEqual(refusedWith('RequestLimitExceeded', 503));
-    stage.pass(500);
+    stage.pass(1000);
     await launch(stage);
-    expect(stage.cloud.calls().RunInstances).toEqual({ ok: 6, RequestLimitExceeded: 1 });
-    expect(stage.cloud.instances()).toHaveLength(6);
+    await launch(stage);
+    await expect(launch(stage)).rejects.toEqual(refusedWith('RequestLimitExceeded', 503));
+    expect(stage.cloud.calls().RunInstances).toEqual({ ok: 7, RequestLimitExceeded: 2 });
+    expect(stage.cloud.instances()).toHaveLength(7);
   });
 
   test('an unavailable service, missing capacity and a full quota are refusals', async () => {

@@ -1,7 +1,8 @@
 import { FleetError } from '../../errors.ts';
+import type { Random } from '../random.ts';
 import type { Ec2Action, Ec2Actions, RequestOf } from './actions.ts';
 
-/** Tokens that a request takes: so many at most, and so many more each second. */
+/** Tokens that requests take: so many at most, and so many are added each second, of which what finds no room is lost. */
 export interface Bucket {
   readonly capacity: number;
   readonly perSecond: number;
@@ -55,11 +56,20 @@ const LISTS: ReadonlySet<Ec2Action> = new Set(['DescribeInstances', 'DescribeIns
 /** Whether a request finds the tokens that it needs, and takes them. */
 export type Throttle = <A extends Ec2Action>(action: A, request: RequestOf<A>, now: number) => boolean;
 
-/** @throws FleetError ER0230 for a bucket that cannot be */
-export function createThrottle({ requests, unpagedReads, resources }: Buckets): Throttle {
-  const levels = new Map<string, { tokens: number; at: number }>();
+const SECOND_MS = 1000;
 
-  for (const [name, { capacity, perSecond }] of [...Object.entries(requests), ...Object.entries(resources)]) {
+/**
+ * Each bucket is filled at its own instant of every second, which the seed decides.
+ *
+ * @throws FleetError ER0230 for a bucket that cannot be
+ */
+export function createThrottle({ requests, unpagedReads, resources }: Buckets, random: Random): Throttle {
+  const levels = new Map<string, { tokens: number; readonly phaseMs: number; fills: number }>();
+
+  for (const [name, { capacity, perSecond }] of [
+    ...Object.entries({ ...requests, unpagedReads }),
+    ...Object.entries(resources),
+  ]) {
     if (capacity >= 1 && perSecond > 0) continue;
     throw new FleetError(
       'ER0230',
@@ -68,10 +78,11 @@ export function createThrottle({ requests, unpagedReads, resources }: Buckets): 
   }
 
   function take(name: string, { capacity, perSecond }: Bucket, count: number, now: number): boolean {
-    const level = levels.get(name) ?? { tokens: capacity, at: now };
+    const level = levels.get(name) ?? { tokens: capacity, phaseMs: random.fork(name).between(0, SECOND_MS - 1), fills: 0 };
     levels.set(name, level);
-    level.tokens = Math.min(capacity, level.tokens + (Math.max(0, now - level.at) / 1000) * perSecond);
-    level.at = now;
+    const fills = Math.floor((now - level.phaseMs) / SECOND_MS);
+    level.tokens = Math.min(capacity, level.tokens + Math.max(0, fills - level.fills) * perSecond);
+    level.fills = fills;
     if (level.tokens < count) return false;
     level.tokens -= count;
     return true;
