@@ -60,7 +60,7 @@ export async function apiServer(answer: Answering, tls?: { readonly key: string;
   };
   const server = tls ? createTlsServer(tls, listener) : createServer(listener);
   server.on('tlsClientError', () => {});
-  const address = loopback(81);
+  const address = tls ? '127.0.0.1' : loopback(81);
   server.listen(0, address);
   await once(server, 'listening');
   const host = `${address}:${(server.address() as AddressInfo).port}`;
