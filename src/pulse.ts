@@ -115,7 +115,10 @@ export function createPulse(fleet: {
       const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * everyMs));
       const term = leads ? lease.fence : null;
       // What the charts of an earlier term believe, somebody else may have ended since.
-      if (term !== led && led !== null) actions.yield();
+      if (term !== led && led !== null) {
+        actions.yield();
+        led = null;
+      }
       // A leader is told of what others change, but whoever tells it may die before that.
       const looksAgain = term === null || term !== led || now() - lookedAt >= policy.claimMs;
       await queue.refresh(now(), looksAgain);

@@ -49,7 +49,6 @@ export interface ActionQueue {
 }
 
 interface Item {
-  readonly n: number;
   readonly text: string;
   readonly action: Action;
 }
@@ -133,10 +132,15 @@ export function createQueue(
       entries.clear();
     }
     // What this fleet has armed itself it has not to look for.
-    while (seen < tail) if (items.get(entries.get(++seen) ?? NOBODY)?.n !== seen) holes.set(seen, null);
+    while (seen < tail) if (!isArmedAt(++seen)) holes.set(seen, null);
     await Promise.all([...holes.keys()].map((n) => load(n, now)));
     if (full || revisionText !== revision) await Promise.all([...items.keys()].map((id) => inTurn(id, () => reload(id))));
     revision = revisionText;
+  }
+
+  function isArmedAt(n: number): boolean {
+    const action = items.get(entries.get(n) ?? NOBODY)?.action;
+    return action !== undefined && armingOf(action) === n;
   }
 
   async function load(n: number, now: Instant): Promise<void> {
@@ -159,7 +163,7 @@ export function createQueue(
       return true;
     }
     const known = items.get(id);
-    if (known ? known.text !== text : !isEnded(action)) keep({ n, text, action }, on.found);
+    if (known ? known.text !== text : !isEnded(action)) keep({ text, action }, on.found);
     return armingOf(action) === n;
   }
 
@@ -180,7 +184,10 @@ export function createQueue(
     if (item && text === item.text) return item.action;
     const action = text === null ? null : readRecord(text, migrate);
     if (item && !action) on.lost(item.action);
-    if (text !== null && action && (item || !isEnded(action))) keep({ n: item?.n ?? armingOf(action), text, action }, on.found);
+    if (text !== null && action && (item || !isEnded(action))) {
+      entries.set(armingOf(action), id);
+      keep({ text, action }, on.found);
+    }
     return action;
   }
 
@@ -235,13 +242,13 @@ export function createQueue(
         continue;
       }
       if (isLive(other)) {
-        keep({ n, text: found, action: other }, on.found);
+        keep({ text: found, action: other }, on.found);
         return other;
       }
       if (!isEnded(other)) action = { ...action, order: other.order };
       if (await store.swap(itemKey(id), found, writeRecord(action))) break;
     }
-    keep({ n, text: writeRecord(action), action }, on.written);
+    keep({ text: writeRecord(action), action }, on.written);
     return action;
   }
 
@@ -265,8 +272,8 @@ export function createQueue(
       const text = writeRecord(action);
       if (await store.swap(itemKey(id), item.text, text, isEnded(action) ? policy.historyMs : undefined)) {
         // It is so from here on, whatever becomes of the rest: an entry that stays leads to a record that has ended.
-        keep({ n: item.n, text, action }, on.written);
-        if (isEnded(action)) await forget(item.n);
+        keep({ text, action }, on.written);
+        if (isEnded(action)) await forget(armingOf(action));
         if (!on.isLeader()) await store.increment(REVISION);
         return action;
       }
@@ -274,10 +281,10 @@ export function createQueue(
       const other = found === null ? null : readRecord(found, migrate);
       if (found === null || !other) throw new FleetError('ER0220', `the record of action ${id} is gone from the store`);
       if (found === text) {
-        keep({ n: item.n, text, action }, on.written);
+        keep({ text, action }, on.written);
         return action;
       }
-      keep({ n: item.n, text: found, action: other }, on.found);
+      keep({ text: found, action: other }, on.found);
       const isExtended = patch.history?.at(-1)?.outcome === 'expired' && other.expiresAt !== item.action.expiresAt;
       if (isEnded(other) || isExtended || other.token !== token) return other;
     }
