@@ -6,6 +6,13 @@ missing=()
 command -v memcached >/dev/null || missing+=(memcached)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+if [ -n "${CI:-}" ]; then
+  # For aws-mock, an EC2 server in Java that the tests build themselves.
+  command -v javac >/dev/null || missing+=(default-jdk-headless)
+  [ -f /usr/share/java/jetty9-server.jar ] && [ -f /usr/share/java/jaxb-impl.jar ] && [ -f /usr/share/java/jaxws-api.jar ] ||
+    missing+=(libservlet-api-java libcommons-lang3-java libslf4j-java libfreemarker-java libjoda-time-java
+      libjackson2-databind-java libjaxb-api-java libjaxb-java libjaxws-api-java libjetty9-java)
+fi
 
 if [ ${#missing[@]} -eq 0 ]; then
   echo 'All servers that the tests use are installed.'
