@@ -6,6 +6,7 @@ export type { CloudDriverOptions } from './cloud/driver.ts';
 export type { CloudEndpoint, EndpointOptions } from './cloud/endpoint.ts';
 export { CLOUD_FAULTS, CLOUD_LATENCY_MS, type CloudDelay, type CloudFault } from './cloud/faults.ts';
 export type { HostCommand } from './cloud/hosts.ts';
+export { type CloudHooks, type CloudScenario, type CloudUnderTest, cloudScenarios } from './cloud-scenarios.ts';
 export { type DriverCheck, type DriverUnderTest, driverContract } from './driver-contract.ts';
 export { type Random, seededRandom } from './random.ts';
 export { SEED_FLEET } from './seed-fleet.ts';

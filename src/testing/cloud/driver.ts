@@ -107,9 +107,12 @@ export function cloudDriver(
 
   async function launchOnce(ip: Ip, { token, isRepeated }: Permit, signal: AbortSignal): Promise<void> {
     const tokenOf = () => token;
-    if (launchedOnceBy === 'clientToken')
-      return void (await send('RunInstances', { ip, clientToken: token }, 'action', signal, tokenOf));
     if (accepted.has(token)) return;
+    if (launchedOnceBy === 'clientToken') {
+      await send('RunInstances', { ip, clientToken: token }, 'action', signal, tokenOf);
+      remember(token);
+      return;
+    }
     const filters = [{ name: `tag:${TAG}`, values: [token] }];
     for (let lookedMs = 0; isRepeated && lookedMs <= lookMs; lookedMs += lookEveryMs) {
       if (lookedMs > 0) await sleep(lookEveryMs, signal);
@@ -125,6 +128,10 @@ export function cloudDriver(
     const ip = 'ip' in subject ? subject.ip : (wanted?.ip ?? ipOf.get(nameOf(subject.key)));
     if (ip === undefined || (wanted !== null && wanted.cloud !== name))
       return { subject: subjectText(subject), code: 'ER0205', message: 'no address is known to launch it at' };
+    const owner = idAt.get(ip);
+    // Of what is repeated, the owner may be what it has made.
+    if (owner !== undefined && !permit.isRepeated && !accepted.has(permit.token))
+      return { subject: ip, code: 'ER0208', message: `${ip} belongs to ${owner}` };
     try {
       await launchOnce(ip, permit, signal);
       return null;

@@ -1,0 +1,362 @@
+import assert from 'node:assert/strict';
+import type { Call, Driver, PermittedCall } from '../contracts.ts';
+import type { Problem, Reading } from '../domain/heartbeat.ts';
+import { asToken, type Instant, type Ip, instanceKey, parseIp, type Token } from '../domain/identity.ts';
+import type { InstanceFacts, InstanceVerb, Power } from '../domain/instance.ts';
+import { FleetError, isFleetError, messageOf } from '../errors.ts';
+
+/** What a test can do to a cloud past its driver; each scenario says what it needs. */
+export interface CloudHooks {
+  /** The cloud applies its next request that changes something, but the answer is lost. */
+  loseReply(): void | Promise<void>;
+  /** The next request that changes something does not reach the cloud, and nobody says so. */
+  loseRequest(): void | Promise<void>;
+  /** The next so many requests are over the limit. */
+  throttle(times: number): void | Promise<void>;
+  /** The next launch or start finds no capacity. */
+  refuseCapacity(): void | Promise<void>;
+  /** The provider takes back the instance at an ip. */
+  interrupt(ip: string): void | Promise<void>;
+  /** Brings about that the cloud has at least so many instances. */
+  fill(count: number): void | Promise<void>;
+  /** How many instances were ever launched at an ip. */
+  launchedAt(ip: string): number | Promise<number>;
+}
+
+/** A cloud with the driver that is to be tried on it. */
+export interface CloudUnderTest extends Partial<CloudHooks> {
+  readonly driver: Driver<InstanceFacts>;
+  /** The clock that stands in for the fleet's, in milliseconds. */
+  readonly now: () => Instant;
+  /** What the cloud is to have at first, by ip. */
+  readonly ips: {
+    readonly running: string;
+    readonly stopped: string;
+    /** Where nothing is, though something could be launched. */
+    readonly free: string;
+    /** Where nothing is, nor ever will be. */
+    readonly nowhere: string;
+  };
+  /** Lets so much time pass. On a real cloud, it waits. */
+  readonly advance: (ms: number) => void | Promise<void>;
+  /** How long the cloud is given to bring about what it has accepted, in milliseconds. Default 600,000. */
+  readonly patienceMs?: number;
+  /** How long between two looks, in milliseconds. Default 5000. */
+  readonly everyMs?: number;
+  readonly close?: () => void | Promise<void>;
+}
+
+/** One thing that clouds do to drivers. `open` gives a cloud as it is at first. */
+export interface CloudScenario {
+  readonly name: string;
+  /** Without these hooks, nothing is tried. */
+  readonly needs: readonly (keyof CloudHooks)[];
+  /** Rejects with an AssertionError that says what was violated. */
+  run(open: () => Promise<CloudUnderTest>): Promise<void>;
+}
+
+const scenario = <Needed extends keyof CloudHooks>(
+  name: string,
+  needs: readonly Needed[],
+  body: (cloud: Played & Pick<CloudHooks, Needed>) => Promise<void>,
+): CloudScenario => ({
+  name,
+  needs,
+  async run(open) {
+    const cloud = await open();
+    try {
+      if (has(cloud, needs)) await body({ ...played(cloud), ...cloud });
+    } finally {
+      await cloud.close?.();
+    }
+  },
+});
+
+const has = <Needed extends keyof CloudHooks>(
+  cloud: CloudUnderTest,
+  needs: readonly Needed[],
+): cloud is CloudUnderTest & Pick<CloudHooks, Needed> => needs.every((hook) => cloud[hook] !== undefined);
+
+/** What scenarios are told in. */
+interface Played {
+  readonly ips: CloudUnderTest['ips'];
+  perform(...calls: readonly PermittedCall[]): Promise<readonly (Problem | null)[]>;
+  /** Performs one call, and again as long as the cloud is too busy. */
+  accepted(call: PermittedCall): Promise<void>;
+  /** The next reading that succeeds and is complete. */
+  reading(): Promise<Reading<InstanceFacts>>;
+  /** Reads until the instance at an ip is so; `each` sees every complete reading. */
+  until(ip: string, power: Power | 'gone', each?: (seen: readonly InstanceFacts[]) => void): Promise<void>;
+  /** How many live instances there are at an ip: by the cloud's word where a test has it, else by the driver's. */
+  countAt(ip: string): Promise<number>;
+}
+
+const never = new AbortController().signal;
+const PATIENCE_MS = 600_000;
+const EVERY_MS = 5000;
+
+const on = (verb: InstanceVerb, text: string): Call => ({ do: { level: 'instances', subject: { ip: addressOf(text) }, verb } });
+
+function addressOf(text: string): Ip {
+  const ip = parseIp(text);
+  if (ip === null) throw new FleetError('ER0222', `'${text}' is no address; IPv4 or IPv6 is allowed`);
+  return ip;
+}
+
+const freshToken = (): Token => asToken(`scenario-${crypto.randomUUID()}`);
+
+const permitted = (call: Call, token = freshToken()): PermittedCall => ({ call, permit: { token, fence: 1, valid: () => true } });
+
+/** The same call again, by somebody who knows that it may have been made before. */
+const again = ({ call, permit }: PermittedCall): PermittedCall => ({ call, permit: { ...permit, isRepeated: true } });
+
+const isLive = ({ power }: InstanceFacts): boolean => power?.state !== 'terminated' && power?.state !== 'shutting-down';
+
+/** Whether a call may have been accepted, for all that its answer says. */
+const isUnknown = (answer: Problem | null | undefined): boolean => answer?.code === 'ER0220' || answer?.code === 'ER0212';
+
+function played(cloud: CloudUnderTest): Played {
+  const { driver, now, ips, patienceMs = PATIENCE_MS, everyMs = EVERY_MS } = cloud;
+
+  /** Asks again and again, with time passing, until there is an answer. */
+  async function eventually<T>(what: () => string, ask: () => Promise<T | undefined>): Promise<T> {
+    for (let waitedMs = 0; ; waitedMs += everyMs) {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      assert(waitedMs < patienceMs, `${what()}, within ${patienceMs} ms`);
+      await cloud.advance(everyMs);
+    }
+  }
+
+  const tryRead = async (): Promise<Reading<InstanceFacts> | undefined> => {
+    try {
+      const reading = await driver.observe({ now: now(), maxAgeMs: 0 }, never);
+      return reading.complete ? reading : undefined;
+    } catch (error) {
+      assert(isFleetError(error) && error.retryable, `a read failed for good: ${messageOf(error)}`);
+      return undefined;
+    }
+  };
+
+  const at = (ip: string, items: readonly InstanceFacts[]) => items.filter((facts) => facts.ip === ip);
+
+  /** A rejection means of each of its calls what a lost answer means. */
+  const perform: Played['perform'] = async (...calls) => {
+    try {
+      return await driver.perform(calls, never);
+    } catch (error) {
+      return calls.map(() => ({ subject: driver.name, code: 'ER0220', message: messageOf(error) }));
+    }
+  };
+
+  return {
+    ips,
+    perform,
+    async accepted(call) {
+      let told = '';
+      let isRepeated = false;
+      await eventually(
+        () => `${JSON.stringify(call.call)} is accepted: ${told}`,
+        async () => {
+          const [answer] = await perform(isRepeated ? again(call) : call);
+          if (answer === null) return true;
+          isRepeated ||= isUnknown(answer);
+          told = `${answer?.code} ${answer?.message}`;
+          // As in a fleet, what a driver knows is never older than a beat.
+          await tryRead();
+          return undefined;
+        },
+      );
+    },
+    reading: () => eventually(() => 'a complete reading', tryRead),
+    until: async (ip, power, each) => {
+      await eventually(
+        () => `the instance at ${ip} is ${power}`,
+        async () => {
+          const reading = await tryRead();
+          if (!reading) return undefined;
+          each?.(at(ip, reading.items));
+          const live = at(ip, reading.items).filter(isLive);
+          const isSo = power === 'gone' ? live.length === 0 : live.some((facts) => facts.power?.state === power);
+          return isSo || undefined;
+        },
+      );
+    },
+    async countAt(ip) {
+      const listed = async () => at(ip, (await eventually(() => 'a complete reading', tryRead)).items).filter(isLive).length;
+      return cloud.launchedAt ? cloud.launchedAt(ip) : listed();
+    },
+  };
+}
+
+/** A launch whose first request met something, made again until it is accepted: one instance, in the end running. */
+async function launchedOnce(cloud: Played, call: PermittedCall): Promise<void> {
+  const { free } = cloud.ips;
+  await cloud.accepted(again(call));
+  await cloud.until(free, 'running');
+  assert.equal(await cloud.countAt(free), 1, `instances at ${free} for one token`);
+}
+
+/**
+ * What clouds do to drivers, as data, for any test runner: run against a simulated cloud, a provider's own test server, or the
+ * provider.
+ *
+ * @example
+ * ```ts
+ * for (const { name, run } of cloudScenarios)
+ *   test(name, () =>
+ *     run(async () => {
+ *       const cloud = simulatedCloud({ now, instances, eventualConsistency: 0.5 });
+ *       return { driver: cloud.driver(), now, ips, advance, loseReply: () => cloud.faults.once('replyLost') };
+ *     }));
+ * ```
+ */
+export const cloudScenarios: readonly CloudScenario[] = [
+  scenario('a stopped instance that is started is running', [], async ({ ips, accepted, until }) => {
+    await until(ips.stopped, 'stopped');
+    await accepted(permitted(on('start', ips.stopped)));
+    await until(ips.stopped, 'running');
+  }),
+
+  scenario('a running instance that is stopped is stopped, and runs when it is started again', [], async (cloud) => {
+    const { running } = cloud.ips;
+    await cloud.until(running, 'running');
+    await cloud.accepted(permitted(on('stop', running)));
+    await cloud.until(running, 'stopped');
+    await cloud.accepted(permitted(on('start', running)));
+    await cloud.until(running, 'running');
+  }),
+
+  scenario('an instance that is launched at an ip runs there', [], async ({ ips, accepted, until, countAt }) => {
+    await accepted(permitted(on('launch', ips.free)));
+    await until(ips.free, 'running');
+    assert.equal(await countAt(ips.free), 1);
+  }),
+
+  scenario('an instance that is terminated is gone', [], async ({ ips, accepted, until, reading }) => {
+    await reading();
+    await accepted(permitted(on('terminate', ips.running)));
+    await until(ips.running, 'gone');
+  }),
+
+  scenario('a start that changes nothing is accepted', [], async ({ ips, perform, reading }) => {
+    await reading();
+    assert.deepEqual(await perform(permitted(on('start', ips.running))), [null]);
+  }),
+
+  scenario('a launch that comes twice under one token is one instance', [], async (cloud) => {
+    const call = permitted(on('launch', cloud.ips.free));
+    await cloud.accepted(call);
+    await launchedOnce(cloud, call);
+  }),
+
+  scenario('a launch whose reply is lost, and that is repeated, is one instance', ['loseReply'], async (cloud) => {
+    await cloud.reading();
+    const call = permitted(on('launch', cloud.ips.free));
+    await cloud.loseReply();
+    const [answer] = await cloud.perform(call);
+    assert(answer === null || isUnknown(answer), `a lost reply is no refusal, found ${JSON.stringify(answer)}`);
+    await launchedOnce(cloud, call);
+  }),
+
+  scenario('a launch whose request is lost, and that is repeated, is one instance', ['loseRequest'], async (cloud) => {
+    await cloud.reading();
+    const call = permitted(on('launch', cloud.ips.free));
+    await cloud.loseRequest();
+    const [answer] = await cloud.perform(call);
+    assert(answer === null || isUnknown(answer), `a lost request is no refusal, found ${JSON.stringify(answer)}`);
+    await launchedOnce(cloud, call);
+  }),
+
+  scenario('a launch where something is already is refused', [], async ({ ips, perform, reading }) => {
+    const before = await reading();
+    const [answer] = await perform(permitted(on('launch', ips.running)));
+    assert(answer && !isUnknown(answer), `found ${JSON.stringify(answer)}`);
+    assert.equal((await reading()).items.length, before.items.length, 'instances after the refusal');
+  }),
+
+  scenario('what does not exist is not stopped, started, rebooted or terminated, nor launched by it', [], async (cloud) => {
+    const { nowhere } = cloud.ips;
+    await cloud.reading();
+    const subjects: Call['do'][] = (['stop', 'start', 'reboot', 'terminate'] as const).map((verb) => on(verb, nowhere).do);
+    for (const what of subjects) {
+      const [answer] = await cloud.perform(permitted({ do: what }));
+      assert.equal(answer?.code, 'ER0205', `${what.verb} at ${nowhere}, where nothing is: found ${JSON.stringify(answer)}`);
+    }
+    assert.equal(await cloud.countAt(nowhere), 0, `instances at ${nowhere}`);
+  }),
+
+  scenario('an instance that was just launched is never told to be gone', [], async ({ ips, accepted, until }) => {
+    await accepted(permitted(on('launch', ips.free)));
+    await until(ips.free, 'running', (seen) => {
+      for (const facts of seen)
+        assert(
+          isLive(facts),
+          `a new instance is told to be ${facts.power?.state} (${facts.power?.raw}), though nobody has ended it`,
+        );
+    });
+  }),
+
+  scenario('what was just launched can be acted on once it is listed', [], async ({ ips, accepted, until }) => {
+    await accepted(permitted(on('launch', ips.free)));
+    await until(ips.free, 'running');
+    await accepted(permitted(on('stop', ips.free)));
+    await until(ips.free, 'stopped');
+  }),
+
+  scenario('reads that are throttled recover', ['throttle'], async ({ reading, throttle }) => {
+    const before = await reading();
+    await throttle(3);
+    const after = await reading();
+    assert.deepEqual(after.items.map(({ id }) => id).sort(), before.items.map(({ id }) => id).sort());
+  }),
+
+  scenario('calls that are throttled are not lost', ['throttle'], async ({ ips, reading, throttle, accepted, until }) => {
+    await reading();
+    await throttle(3);
+    await accepted(permitted(on('start', ips.stopped)));
+    await until(ips.stopped, 'running');
+  }),
+
+  scenario(
+    'a launch that finds no capacity goes through under the same token once there is some',
+    ['refuseCapacity'],
+    async (cloud) => {
+      await cloud.reading();
+      const call = permitted(on('launch', cloud.ips.free));
+      await cloud.refuseCapacity();
+      await cloud.perform(call);
+      await launchedOnce(cloud, call);
+    },
+  ),
+
+  scenario('what the provider takes back is gone, and can be launched again at its ip', ['interrupt'], async (cloud) => {
+    const { running } = cloud.ips;
+    await cloud.until(running, 'running');
+    await cloud.interrupt(running);
+    await cloud.until(running, 'gone');
+    await cloud.accepted(permitted(on('launch', running)));
+    await cloud.until(running, 'running');
+  }),
+
+  scenario('many instances are read page by page, each once', ['fill'], async ({ fill, reading }) => {
+    await fill(30);
+    const { items } = await reading();
+    assert(items.length >= 30, `found ${items.length} of at least 30 instances`);
+    const ids = items.map(({ id }) => id);
+    assert.equal(new Set(ids).size, ids.length, 'an instance is listed twice');
+  }),
+
+  scenario('of many calls, the one that cannot be does not spoil the others', [], async ({ ips, perform, reading, until }) => {
+    const { items } = await reading();
+    const cloud = items[0]?.cloud ?? '';
+    const nobody: Call = {
+      do: { level: 'instances', subject: { key: instanceKey(cloud, 'i-00000000000000bad') }, verb: 'start' },
+    };
+    const answers = await perform(permitted(on('start', ips.stopped)), permitted(nobody), permitted(on('start', ips.running)));
+    assert.equal(answers[0], null, `the start of ${ips.stopped}: ${JSON.stringify(answers[0])}`);
+    assert.equal(answers[1]?.code, 'ER0205', `the start of nobody: ${JSON.stringify(answers[1])}`);
+    assert.equal(answers[2], null, `the start of ${ips.running}, which runs: ${JSON.stringify(answers[2])}`);
+    await until(ips.stopped, 'running');
+  }),
+];
