@@ -1,6 +1,6 @@
 import type { ActionBuckets, Ec2Action } from './buckets.ts';
 import { orAborted } from './or-aborted.ts';
-import { type Bucket, drained, fullLevel, type Level, taken, waitMs } from './token-bucket.ts';
+import { answered, type Bucket, drained, fullLevel, type Level, taken, waitMs } from './token-bucket.ts';
 
 /** Time as the driver has it; a simulation brings its own. */
 export interface Ec2Clock {
@@ -12,8 +12,12 @@ export interface Ec2Clock {
 
 /** Lets requests go when EC2's buckets hold tokens for them. */
 export interface Pacer {
-  /** Resolves when a request that touches `instances` may be sent, first come first served; its tokens are taken then. */
-  take(action: Ec2Action, instances: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Resolves when a request that touches `instances` may be sent, first come first served; its tokens are taken then.
+   *
+   * @returns what to call once it was answered, or will not be
+   */
+  take(action: Ec2Action, instances: number, signal: AbortSignal): Promise<() => void>;
   /** How long the buckets alone would let it wait if it were asked for now; others may be before it. */
   waitMs(action: Ec2Action, instances: number): number;
   /** EC2 has throttled such a request: a bucket held less than it was believed to. */
@@ -35,13 +39,16 @@ export function createPacer(buckets: ReadonlyMap<Ec2Action, ActionBuckets>, { no
     return lane;
   };
 
-  async function waitForTokens(lane: Lane, instances: number, signal: AbortSignal): Promise<void> {
+  async function waitForTokens(lane: Lane, instances: number, signal: AbortSignal): Promise<() => void> {
     for (;;) {
       signal.throwIfAborted();
       const wait = lane.waitMs(instances, now());
-      if (wait === 0) return lane.take(instances, now());
-      await sleep(wait, signal);
+      if (wait === 0) break;
+      if (Number.isFinite(wait)) await sleep(wait, signal);
+      else await orAborted(lane.answer(), signal);
     }
+    lane.take(instances, now());
+    return () => lane.answered(instances, now());
   }
 
   return {
@@ -49,9 +56,14 @@ export function createPacer(buckets: ReadonlyMap<Ec2Action, ActionBuckets>, { no
       signal.throwIfAborted();
       const lane = laneOf(action);
       const turn = lane.tail.then(() => waitForTokens(lane, instances, signal));
-      lane.tail = turn.catch(() => {});
-      // Whoever gives up need not stay in the queue until it is its turn.
-      await orAborted(turn, signal);
+      lane.tail = turn.then(ignored, ignored);
+      try {
+        // Whoever gives up need not stay in the queue until it is its turn.
+        return await orAborted(turn, signal);
+      } catch (error) {
+        turn.then((answered) => answered(), ignored);
+        throw error;
+      }
     },
     waitMs: (action, instances) => laneOf(action).waitMs(instances, now()),
     throttled: (action, instances) => laneOf(action).throttled(instances, now()),
@@ -59,24 +71,37 @@ export function createPacer(buckets: ReadonlyMap<Ec2Action, ActionBuckets>, { no
   };
 }
 
+const ignored = (): void => {};
+
 /** One action's buckets, and the end of the queue for them. */
 interface Lane {
   tail: Promise<void>;
   readonly most: number;
   waitMs(instances: number, now: number): number;
   take(instances: number, now: number): void;
+  answered(instances: number, now: number): void;
   throttled(instances: number, now: number): void;
+  /** Resolves with the next answer. */
+  answer(): Promise<void>;
 }
+
+type Change = (bucket: Bucket, level: Level, cost: number, now: number) => Level;
 
 function createLane({ request, resource }: ActionBuckets, start: number): Lane {
   let slow = { factor: 1, until: start };
   let requests: Level = fullLevel(request, start);
   let resources: Level | undefined = resource && fullLevel(resource, start);
+  const waiting: (() => void)[] = [];
 
   const slowed = ({ capacity, perSecond }: Bucket, now: number): Bucket => ({
     capacity,
     perSecond: now < slow.until ? perSecond * slow.factor : perSecond,
   });
+
+  function change(to: Change, instances: number, now: number): void {
+    requests = to(slowed(request, now), requests, 1, now);
+    if (resource && resources) resources = to(slowed(resource, now), resources, instances, now);
+  }
 
   return {
     tail: Promise.resolve(),
@@ -86,15 +111,16 @@ function createLane({ request, resource }: ActionBuckets, start: number): Lane {
         waitMs(slowed(request, now), requests, 1, now),
         resource && resources ? waitMs(slowed(resource, now), resources, instances, now) : 0,
       ),
-    take(instances, now) {
-      requests = taken(slowed(request, now), requests, 1, now);
-      if (resource && resources) resources = taken(slowed(resource, now), resources, instances, now);
+    take: (instances, now) => change(taken, instances, now),
+    answered(instances, now) {
+      change(answered, instances, now);
+      for (const wake of waiting.splice(0)) wake();
     },
     throttled(instances, now) {
       const before = now < slow.until ? slow.factor : 1;
       slow = { factor: Math.max(SLOWEST, before / 2), until: now + SLOW_MS };
-      requests = drained(slowed(request, now), requests, 1, now);
-      if (resource && resources) resources = drained(slowed(resource, now), resources, instances, now);
+      change(drained, instances, now);
     },
+    answer: () => new Promise((resolve) => waiting.push(resolve)),
   };
 }

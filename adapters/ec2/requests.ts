@@ -72,11 +72,12 @@ export function createRequests(options: RequestsOptions): Requests {
     const { action, caller, instances = 1, isWanted = () => true } = request;
     try {
       if (request.until !== undefined && clock.now() + pacer.waitMs(action, instances) >= request.until) return tooBusy(action);
-      await pacer.take(action, instances, signal);
+      let answered = await pacer.take(action, instances, signal);
       const until = request.until ?? clock.now() + deadlineMs;
       for (let attempt = 0; ; attempt++) {
-        if (!isWanted()) return ENDED;
-        const answer = await sendOnce(request, until - clock.now(), signal);
+        const answer = isWanted() ? await sendOnce(request, until - clock.now(), signal) : ENDED;
+        answered();
+        if (answer === ENDED) return ENDED;
         if (answer.is !== 'unsent')
           report({ driver: cloud, verb: action, caller, outcome: OUTCOMES[answer.is], isRetry: attempt > 0 });
         signal.throwIfAborted();
@@ -85,8 +86,10 @@ export function createRequests(options: RequestsOptions): Requests {
         const pause = backoffMs(attempt);
         if (clock.now() + pause + pacer.waitMs(action, instances) >= until) return answer;
         await clock.sleep(pause, signal);
-        await pacer.take(action, instances, signal);
-        if (clock.now() >= until) return answer;
+        answered = await pacer.take(action, instances, signal);
+        if (clock.now() < until) continue;
+        answered();
+        return answer;
       }
     } catch (error) {
       if (signal.aborted) throw cancelled(cloud, action, signal);

@@ -1,37 +1,61 @@
 import fc from 'fast-check';
-import { EC2_BUCKETS, type Ec2BucketOptions, ec2 } from 'fleetbeat/adapters/ec2';
+import { EC2_BUCKETS, type Ec2Action, type Ec2BucketOptions, ec2 } from 'fleetbeat/adapters/ec2';
 import { describe, expect, test } from 'vitest';
 import { readBuckets } from '../../adapters/ec2/buckets.ts';
 import { createPacer } from '../../adapters/ec2/pacer.ts';
-import { type Bucket, drained, fullLevel, taken, waitMs } from '../../adapters/ec2/token-bucket.ts';
+import { answered, type Bucket, drained, fullLevel, taken, waitMs } from '../../adapters/ec2/token-bucket.ts';
 import { RUNS } from '../properties/runs.ts';
 
 const buckets = fc.record({ capacity: fc.integer({ min: 1, max: 20 }), perSecond: fc.integer({ min: 1, max: 20 }) });
 
-/** When somebody comes, how long after the one before, and for how many tokens. */
-const visits = fc.array(fc.record({ afterMs: fc.integer({ min: 0, max: 2500 }), cost: fc.integer({ min: 1, max: 20 }) }), {
-  minLength: 1,
-  maxLength: 60,
-});
+/** When somebody comes, how long after the one before, for how many tokens; how long the request travels, and its answer. */
+const visits = fc.array(
+  fc.record({
+    afterMs: fc.integer({ min: 0, max: 2500 }),
+    cost: fc.integer({ min: 1, max: 20 }),
+    thereMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 })),
+    backMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3000 })),
+  }),
+  { minLength: 1, maxLength: 60 },
+);
+type Visit = typeof visits extends fc.Arbitrary<(infer V)[]> ? V : never;
 
-/** Lets everyone take as soon as the model has it. @returns when how much was taken */
-function takeAll(bucket: Bucket, coming: readonly { readonly afterMs: number; readonly cost: number }[]) {
+/** Lets everyone take, in order, as soon as the model has it. @returns when how much was taken, and when it arrived */
+function takeAll(bucket: Bucket, coming: readonly Visit[]) {
   let now = 0;
   let level = fullLevel(bucket, now);
-  return coming.map(({ afterMs, cost: asked }) => {
+  const underWay: { readonly until: number; readonly cost: number }[] = [];
+
+  /** Time passes, and what is answered meanwhile is noted when it is. */
+  const passTo = (end: number) => {
+    for (;;) {
+      underWay.sort((a, b) => a.until - b.until);
+      const [next] = underWay;
+      if (!next || next.until > end) break;
+      underWay.shift();
+      now = next.until;
+      level = answered(bucket, level, next.cost, now);
+    }
+    now = end;
+  };
+
+  const gone = coming.map(({ afterMs, cost: asked, thereMs, backMs }) => {
     const cost = Math.min(asked, bucket.capacity);
-    now += afterMs;
-    now += waitMs(bucket, level, cost, now);
+    passTo(now + afterMs);
+    for (let wait = waitMs(bucket, level, cost, now); wait > 0; wait = waitMs(bucket, level, cost, now))
+      passTo(Number.isFinite(wait) ? now + wait : Math.min(...underWay.map(({ until }) => until)));
     level = taken(bucket, level, cost, now);
-    return { at: now, cost };
+    underWay.push({ until: now + thereMs + backMs, cost });
+    return { at: now, arrivesAt: now + thereMs, cost };
   });
+  return { gone, arriving: [...gone].sort((a, b) => a.arrivesAt - b.arrivesAt) };
 }
 
 describe('a token bucket', () => {
   test('never gives more than it holds and what comes back, in any window of time', () => {
     fc.assert(
       fc.property(buckets, visits, (bucket, coming) => {
-        const gone = takeAll(bucket, coming);
+        const { gone } = takeAll(bucket, coming);
         for (let from = 0; from < gone.length; from++) {
           let sum = 0;
           for (const { at, cost } of gone.slice(from)) {
@@ -45,14 +69,14 @@ describe('a token bucket', () => {
     );
   });
 
-  test('never gives what a provider would refuse that refills all the time', () => {
+  test('never gives what a provider would refuse that refills all the time, however long requests travel', () => {
     fc.assert(
       fc.property(buckets, visits, (bucket, coming) => {
         let tokens = bucket.capacity;
         let before = 0;
-        for (const { at, cost } of takeAll(bucket, coming)) {
-          tokens = Math.min(bucket.capacity, tokens + ((at - before) / 1000) * bucket.perSecond) - cost;
-          before = at;
+        for (const { arrivesAt, cost } of takeAll(bucket, coming).arriving) {
+          tokens = Math.min(bucket.capacity, tokens + ((arrivesAt - before) / 1000) * bucket.perSecond) - cost;
+          before = arrivesAt;
           expect(tokens).toBeGreaterThan(-1e-6);
         }
       }),
@@ -65,8 +89,8 @@ describe('a token bucket', () => {
       fc.property(buckets, visits, fc.integer({ min: 0, max: 999 }), (bucket, coming, phase) => {
         let tokens = bucket.capacity;
         let ticks = 0;
-        for (const { at, cost } of takeAll(bucket, coming)) {
-          for (; ticks * 1000 + phase <= at; ticks++) tokens = Math.min(bucket.capacity, tokens + bucket.perSecond);
+        for (const { arrivesAt, cost } of takeAll(bucket, coming).arriving) {
+          for (; ticks * 1000 + phase <= arrivesAt; ticks++) tokens = Math.min(bucket.capacity, tokens + bucket.perSecond);
           tokens -= cost;
           expect(tokens).toBeGreaterThanOrEqual(0);
         }
@@ -86,11 +110,21 @@ describe('a token bucket', () => {
           const wait = waitMs(bucket, level, cost, now);
           expect(wait).toBeLessThanOrEqual((Math.ceil(cost / bucket.perSecond) + 1) * 1000);
           now += wait;
-          level = taken(bucket, level, cost, now);
+          level = answered(bucket, taken(bucket, level, cost, now), cost, now);
         }
       }),
       RUNS,
     );
+  });
+
+  test('keeps its pace where every answer takes its time', () => {
+    const bucket = { capacity: 5, perSecond: 2 };
+    const visit = { afterMs: 0, cost: 1, thereMs: 250, backMs: 250 };
+    const { gone } = takeAll(
+      bucket,
+      Array.from({ length: 45 }, () => visit),
+    );
+    expect(gone.at(-1)?.at).toBe(500 + 20_000);
   });
 
   test('says that it never will hold more than its capacity', () => {
@@ -141,23 +175,29 @@ const never = new AbortController().signal;
 describe('the pacer', () => {
   const paced = () => {
     const time = sleepers();
-    return { ...time, pacer: createPacer(readBuckets('ec2'), time.clock) };
+    const pacer = createPacer(readBuckets('ec2'), time.clock);
+    /** Asks for one request, which is answered as soon as it is sent. */
+    const send = async (action: Ec2Action, instances: number, signal = never) => {
+      const answered = await pacer.take(action, instances, signal);
+      answered();
+    };
+    return { ...time, pacer, send };
   };
 
   test('lets nobody overtake, and serves everybody at the pace of the bucket', async () => {
-    const { pacer, clock, runUntil } = paced();
+    const { send, clock, runUntil } = paced();
     const served: [number, number][] = [];
-    for (let i = 0; i < 12; i++) void pacer.take('StartInstances', 1, never).then(() => served.push([i, clock.now()]));
+    for (let i = 0; i < 12; i++) void send('StartInstances', 1).then(() => served.push([i, clock.now()]));
     await runUntil(10_000);
     expect(served.map(([who]) => who)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
     expect(served.map(([, at]) => at)).toEqual([0, 0, 0, 0, 0, 1000, 1000, 2000, 2000, 3000, 3000, 4000]);
   });
 
   test('lets who wants few instances wait behind who wants many, so that nobody starves', async () => {
-    const { pacer, clock, runUntil } = paced();
+    const { send, clock, runUntil } = paced();
     const served: [string, number][] = [];
     const ask = (who: string, instances: number) =>
-      void pacer.take('StartInstances', instances, never).then(() => served.push([who, clock.now()]));
+      void send('StartInstances', instances).then(() => served.push([who, clock.now()]));
     ask('all', 1000);
     ask('many', 20);
     ask('one', 1);
@@ -169,24 +209,36 @@ describe('the pacer', () => {
     ]);
   });
 
-  test('keeps each action to its own buckets', async () => {
+  test('lets what is in flight be answered before it counts on refills that may have found no room', async () => {
     const { pacer, clock, runUntil } = paced();
+    const first = await pacer.take('StartInstances', 1000, never);
+    const served: number[] = [];
+    void pacer.take('StartInstances', 1000, never).then(() => served.push(clock.now()));
+    await runUntil(3000);
+    expect(served).toEqual([]);
+    first();
+    await runUntil(600_000);
+    expect(served).toEqual([503_000]);
+  });
+
+  test('keeps each action to its own buckets', async () => {
+    const { send, clock, runUntil } = paced();
     const served: [string, number][] = [];
-    for (let i = 0; i < 6; i++) void pacer.take('RunInstances', 1, never).then(() => served.push(['run', clock.now()]));
-    void pacer.take('StopInstances', 1, never).then(() => served.push(['stop', clock.now()]));
+    for (let i = 0; i < 6; i++) void send('RunInstances', 1).then(() => served.push(['run', clock.now()]));
+    void send('StopInstances', 1).then(() => served.push(['stop', clock.now()]));
     await runUntil(5000);
     expect(served.filter(([, at]) => at === 0).map(([what]) => what)).toContain('stop');
     expect(served.at(-1)).toEqual(['run', 1000]);
   });
 
   test('releases at once who gives up, and takes no token for him', async () => {
-    const { pacer, clock, settle, runUntil } = paced();
-    for (let i = 0; i < 5; i++) await pacer.take('StartInstances', 1, never);
+    const { send, clock, settle, runUntil } = paced();
+    for (let i = 0; i < 5; i++) await send('StartInstances', 1);
     const impatient = new AbortController();
     const served: [string, number][] = [];
-    const first = pacer.take('StartInstances', 1, impatient.signal).catch(() => served.push(['gave up', clock.now()]));
-    const second = pacer.take('StartInstances', 1, impatient.signal).catch(() => served.push(['gave up', clock.now()]));
-    void pacer.take('StartInstances', 2, never).then(() => served.push(['served', clock.now()]));
+    const first = send('StartInstances', 1, impatient.signal).catch(() => served.push(['gave up', clock.now()]));
+    const second = send('StartInstances', 1, impatient.signal).catch(() => served.push(['gave up', clock.now()]));
+    void send('StartInstances', 2).then(() => served.push(['served', clock.now()]));
     await settle();
     impatient.abort();
     await Promise.all([first, second]);
@@ -199,15 +251,15 @@ describe('the pacer', () => {
   });
 
   test('after a throttle answer waits for a refill, and refills at half the pace for a while', async () => {
-    const { pacer, clock, runUntil } = paced();
+    const { pacer, send, clock, runUntil } = paced();
     pacer.throttled('StartInstances', 1);
     const served: number[] = [];
-    for (let i = 0; i < 4; i++) void pacer.take('StartInstances', 1, never).then(() => served.push(clock.now()));
+    for (let i = 0; i < 4; i++) void send('StartInstances', 1).then(() => served.push(clock.now()));
     await runUntil(20_000);
     expect(served).toEqual([1000, 2000, 3000, 4000]);
     await runUntil(60_000);
     served.length = 0;
-    for (let i = 0; i < 9; i++) void pacer.take('StartInstances', 1, never).then(() => served.push(clock.now()));
+    for (let i = 0; i < 9; i++) void send('StartInstances', 1).then(() => served.push(clock.now()));
     await runUntil(70_000);
     expect(served).toEqual([60_000, 60_000, 60_000, 60_000, 60_000, 61_000, 61_000, 62_000, 62_000]);
   });

@@ -643,7 +643,8 @@ describe('where EC2 is', () => {
   test.each([
     ['http://169.254.169.254/', /link-local, metadata/],
     ['http://127.0.0.1:4566', /not listed as allowed/],
-    ['http://ec2.lab', null],
+    ['http://ec2.lab', /http to ec2.lab, which is not listed/],
+    ['https://ec2.lab', null],
     ['ftp://ec2.lab', /one of ftp:/],
     ['https://user:pass@ec2.lab', /a user or a password/],
     ['nowhere', /none/],
@@ -653,10 +654,10 @@ describe('where EC2 is', () => {
     else expect(make).toThrow(message);
   });
 
-  test('an address is judged when it is resolved: http to a host that is not listed is not sent', async () => {
+  test('a name is judged when it is resolved: to this machine, unless it is listed, nothing is sent', async () => {
     const { server } = await serving(having());
     const { port } = new URL(server.endpoint);
-    const driver = driverFor({ endpoint: `http://localhost:${port}` }, { allow: ['elsewhere'], clock: virtualClock() });
+    const driver = driverFor({ endpoint: `https://localhost:${port}` }, { allow: ['elsewhere'], clock: virtualClock() });
     await expect(driver.observe(want, never)).rejects.toMatchObject({
       code: 'ER0224',
       message: expect.stringMatching(/localhost resolves to/),
