@@ -137,12 +137,17 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
    * and the claim, which waits until what is under way about the action has ended.
    */
   const held = new Map<string, readonly boolean[]>();
+  /** By host, how far its clock was ahead at most: what others push to it is dated by that clock, and the model does not follow one that was set back. */
+  const ahead = new Map<Life['host'], number>();
+  const isSetBack = ({ host }: Life): boolean => host.clockMs < (ahead.get(host) ?? host.clockMs);
   const note = (action: Action, by: Life): void => {
     const name = `${by.name} ${action.id} ${triggerText(action.when)}`;
     held.set(name, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...(held.get(name) ?? []).slice(0, 4)]);
   };
   return {
     see(happening) {
+      if (happening.is === 'step')
+        for (const { host } of happening.lives) ahead.set(host, Math.max(host.clockMs, ahead.get(host) ?? host.clockMs));
       if (happening.is === 'reads') {
         for (const action of book.known(happening.by).values()) if (action.status === 'waiting') note(action, happening.by);
         return null;
@@ -171,7 +176,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
       if (claimed !== null) {
         fired.set(`${by.name} ${claimed}`, { by, id: claimed, wasCrowded: false });
         const action = book.known(by).get(claimed);
-        if (action?.status !== 'waiting' || mayRunExpired(action, now)) return null;
+        if (action?.status !== 'waiting' || mayRunExpired(action, now) || isSetBack(by)) return null;
         if (ranOut.has(`${by.name} ${action.token}`)) return null;
         return held.get(`${by.name} ${claimed} ${triggerText(action.when)}`)?.includes(true)
           ? null
