@@ -1,10 +1,13 @@
 import type { Step } from './domain/action.ts';
+import type { ApiCall, Caller } from './domain/bill.ts';
 import type { Command, Do } from './domain/command.ts';
 import type { Problem, Reading } from './domain/heartbeat.ts';
 import type { EntityKey, Instant, Ip, Token } from './domain/identity.ts';
 import type { InstanceRung, SshAnswer } from './domain/instance.ts';
 import type { Service, ServiceFacts, ServiceRung } from './domain/service.ts';
 import type { Change, View } from './domain/view.ts';
+
+export type { ApiCall, Caller } from './domain/bill.ts';
 
 /** What an effect may carry: the action's idempotency token and the leader's fence. */
 export interface Permit {
@@ -37,21 +40,6 @@ export interface Want {
   readonly keys?: readonly EntityKey[];
   /** On whose behalf, as the bill says it. Default `beat`. */
   readonly caller?: Caller;
-}
-
-/** On whose behalf a provider is called: nobody's in particular, somebody's who waits, an action's, or a person's. */
-export type Caller = 'beat' | 'waiting' | 'action' | 'person';
-
-/** One request to a provider's API, as its invoice counts it. */
-export interface ApiCall {
-  /** The driver's name. */
-  readonly driver: string;
-  /** In the provider's words, such as `DescribeInstances` or `GET /servers/detail`: no ids, no secrets. */
-  readonly verb: string;
-  readonly caller: Caller;
-  readonly outcome: 'ok' | 'refused' | 'throttled' | 'failed';
-  /** Whether it repeats a request that was throttled or failed. */
-  readonly isRetry: boolean;
 }
 
 /** Something that can be observed and acted on: a cloud, a configuration, the services behind a shell. */

@@ -1,6 +1,8 @@
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 import type { AnyServiceKind, Doctor, Driver, ServiceDriver, ServiceInput, Store } from './contracts.ts';
 import type { Action, Step } from './domain/action.ts';
+import type { Bill, Prices } from './domain/bill.ts';
+import type { Budget } from './domain/budget.ts';
 import type { Code } from './domain/codes.ts';
 import type { Command, Do } from './domain/command.ts';
 import type { Heartbeat, Problem } from './domain/heartbeat.ts';
@@ -27,6 +29,8 @@ export interface FleetOptions {
   readonly policy?: Partial<Policy>;
   /** Asked before every effect: maintenance, blast radius, hours. A text is the reason of a veto, which waits. */
   readonly allow?: (what: Do, view: View | undefined) => true | string;
+  /** What calls to providers cost, and how many there may be. */
+  readonly bill?: BillOptions;
   /** Who this process is in the leader's lease. Default: random. */
   readonly owner?: string;
   readonly now?: () => Instant;
@@ -36,6 +40,16 @@ export interface FleetOptions {
   readonly migrate?: (record: unknown) => unknown;
   /** Any XState inspector. */
   readonly inspect?: (event: InspectionEvent) => void;
+}
+
+/** What calls to providers cost, and how many there may be. */
+export interface BillOptions {
+  /** By driver and verb; `*` is any other verb. What is not there is free. */
+  readonly prices?: Prices;
+  /** What the prices are in. Default `USD`. */
+  readonly currency?: string;
+  /** By driver. What somebody waits for is read even past a hard limit; whoever waits is told. */
+  readonly budgets?: Readonly<Record<string, Budget>>;
 }
 
 /** What a command came to. */
@@ -123,6 +137,12 @@ export interface Fleet extends AsyncDisposable {
   redeliver(id: string): Promise<void>;
   /** Gives a parked batch up for good. @throws ER0205 where none has this id */
   dismiss(id: string): Promise<void>;
+  /**
+   * What providers were asked by all who share the store, and what that costs.
+   *
+   * @param sinceMs how far back, in milliseconds: at most 39 days. Default one day.
+   */
+  bill(sinceMs?: number): Promise<Bill>;
   /** The last heartbeat in the store, whoever stored it. */
   heartbeat(): Promise<GlobalHeartbeat | null>;
   on<K extends keyof FleetEvents>(type: K, listener: (event: FleetEvents[K]) => void): { unsubscribe(): void };

@@ -5,8 +5,10 @@ import { createClaims } from './claims.ts';
 import { createClock } from './clock.ts';
 import type { Answer } from './contracts.ts';
 import { createDecisions } from './decisions.ts';
+import { createDemands } from './demands.ts';
 import { createDispatch } from './dispatch.ts';
 import { type Action, isEnded, type Step } from './domain/action.ts';
+import { DAY_MS } from './domain/bill.ts';
 import { type Command, doText } from './domain/command.ts';
 import { FULL_LADDER } from './domain/derive.ts';
 import type { Problem } from './domain/heartbeat.ts';
@@ -22,6 +24,7 @@ import { createEvents } from './events.ts';
 import type { ArmOptions, Fleet, FleetEvents, FleetOptions, Reply } from './face.ts';
 import { createGate } from './gate.ts';
 import { createLease } from './lease.ts';
+import { createLedger } from './ledger.ts';
 import { createOutbox } from './outbox.ts';
 import { createPerform } from './perform.ts';
 import { createPulse } from './pulse.ts';
@@ -150,6 +153,20 @@ export function createFleet(options: FleetOptions): Fleet {
     isTold: () => pulse.isTold(),
     onError: onStoreError,
   });
+  const { prices = {}, currency = 'USD', budgets = {} } = options.bill ?? {};
+  const ledger = createLedger(store, { now, everyMs: policy.storeEveryMs, prices, currency, onError: onStoreError });
+  const endCalls = [...instanceDrivers, ...serviceDrivers].map((driver) => driver.onCall?.(ledger.note));
+  const demands = createDemands({
+    queue,
+    inventory,
+    busy: () => entities.busy(),
+    ledger,
+    budgets,
+    cloud,
+    policy,
+    now,
+    onProblem,
+  });
   const outbox = createOutbox({
     store,
     doctors: options.doctors ?? [],
@@ -177,7 +194,9 @@ export function createFleet(options: FleetOptions): Fleet {
     gate,
     entities,
     actions,
+    demands,
     board,
+    ledger,
     outbox,
     events,
   });
@@ -225,12 +244,13 @@ export function createFleet(options: FleetOptions): Fleet {
     if (stopped) return;
     stopped = true;
     endLosses?.();
+    for (const end of endCalls) end?.();
     pulse.stop();
     entities.stop();
     actions.yield();
     try {
       await Promise.all([queue.idle(), outbox.stop()]);
-      await board.flush();
+      await Promise.all([board.flush(), ledger.flush()]);
       await lease.release();
     } catch (error) {
       onStoreError(error);
@@ -260,6 +280,7 @@ export function createFleet(options: FleetOptions): Fleet {
     parked: () => running(outbox.parked),
     redeliver: (id) => running(() => outbox.redeliver(id)),
     dismiss: (id) => running(() => outbox.dismiss(id)),
+    bill: (sinceMs = DAY_MS) => running(() => ledger.bill(sinceMs)),
     heartbeat: board.read,
     on: events.on,
     start(everyMs) {

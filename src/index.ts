@@ -1,10 +1,8 @@
 export type {
   Answer,
   AnyServiceKind,
-  ApiCall,
   Batch,
   Call,
-  Caller,
   Doctor,
   DoctorWire,
   Driver,
@@ -23,6 +21,8 @@ export type {
 export { defineServiceKind } from './contracts.ts';
 export type { Action, ActionStatus, Attempt, Begun, Step } from './domain/action.ts';
 export { isEnded, isLive } from './domain/action.ts';
+export type { ApiCall, Bill, BillLine, Caller, Prices, Tally } from './domain/bill.ts';
+export type { Budget, Limit } from './domain/budget.ts';
 export { CODE_TEXTS, type Code, isRetryable, type KnownCode, OK, textOf } from './domain/codes.ts';
 export { type Command, type Do, doText, INSTANCE_ACTIONS, SERVICE_ACTIONS, type Subject } from './domain/command.ts';
 export type { Heartbeat, Problem, Reading } from './domain/heartbeat.ts';
@@ -65,10 +65,11 @@ export {
 } from './domain/service.ts';
 export { NOW, type Trigger, triggerText } from './domain/trigger.ts';
 export type { Change, View } from './domain/view.ts';
+export { type Aged, type Cached, type CachedOptions, cached } from './drivers/cached.ts';
 export { type FenceOptions, fencedShell } from './drivers/fenced-shell.ts';
 export { overShell } from './drivers/over-shell.ts';
 export { probed } from './drivers/probed.ts';
 export { FleetError, isFleetError } from './errors.ts';
-export type { ArmOptions, Fleet, FleetEvents, FleetOptions, GlobalHeartbeat, Reply } from './face.ts';
+export type { ArmOptions, BillOptions, Fleet, FleetEvents, FleetOptions, GlobalHeartbeat, Reply } from './face.ts';
 export { createFleet } from './fleet.ts';
 export type { Parked } from './outbox.ts';

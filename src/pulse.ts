@@ -2,7 +2,7 @@ import type { Actions } from './actions.ts';
 import type { Board } from './board.ts';
 import type { Claims } from './claims.ts';
 import type { Driver, ServiceDriver } from './contracts.ts';
-import { isLive } from './domain/action.ts';
+import type { Demands } from './demands.ts';
 import { changesSince } from './domain/handover.ts';
 import type { Heartbeat } from './domain/heartbeat.ts';
 import type { EntityKey, Instant, Level } from './domain/identity.ts';
@@ -16,6 +16,7 @@ import type { Events } from './events.ts';
 import type { FleetEvents, FleetOptions, GlobalHeartbeat } from './face.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
+import type { Ledger } from './ledger.ts';
 import type { Outbox } from './outbox.ts';
 import type { ActionQueue } from './queue.ts';
 import type { AnyDriver } from './routing.ts';
@@ -51,7 +52,9 @@ export function createPulse(fleet: {
   readonly gate: Gate;
   readonly entities: Entities;
   readonly actions: Actions;
+  readonly demands: Demands;
   readonly board: Board;
+  readonly ledger: Ledger;
   readonly outbox: Outbox;
   readonly events: Events<FleetEvents>;
 }): Pulse {
@@ -78,11 +81,10 @@ export function createPulse(fleet: {
   let stopped = false;
 
   function sourceOf(driver: AnyDriver, level: Level): Source {
-    const isAwaited = () => queue.all().some(isLive) || !inventory.hasRead(level, driver.name);
     return createSource(driver, level, {
       epoch: fleet.owner,
       observeMs: policy.observeMs,
-      maxAgeMs: () => (isAwaited() ? 0 : driver.everyMs),
+      demand: () => fleet.demands.of(driver, level),
       apply: async (reading, own) => {
         changed.push(...(await take(reading, own)));
       },
@@ -105,6 +107,7 @@ export function createPulse(fleet: {
       return release(silent);
     });
     for (const key of inventory.forget(now(), isWatched)) entities.drop(key);
+    fleet.ledger.post();
     if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
     return changed;
   }

@@ -2,6 +2,7 @@ import { createActor, fromPromise, type InspectionEvent, waitFor } from 'xstate'
 import { heartbeatMachine, type ObserveInput } from '../machines/index.ts';
 import type { Driver } from './contracts.ts';
 import { withinDeadline } from './deadline.ts';
+import type { Demand } from './domain/demand.ts';
 import type { Heartbeat, Reading } from './domain/heartbeat.ts';
 import type { Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
@@ -21,8 +22,8 @@ export function createSource(
   fleet: {
     readonly epoch: string;
     readonly observeMs: number;
-    /** How old a remembered answer may be: little while somebody waits, else the driver's own interval. */
-    readonly maxAgeMs: (driver: { readonly everyMs: number }) => number;
+    /** What is wanted of it now. */
+    readonly demand: () => Demand;
     readonly apply: (beat: Heartbeat, own: { readonly everyMs: number }) => Promise<void>;
     readonly onBlind: (source: string, failure: { readonly code: string; readonly message: string }) => void;
     readonly inspect: ((event: InspectionEvent) => void) | undefined;
@@ -31,7 +32,8 @@ export function createSource(
   let seq = 0;
 
   const observe = fromPromise<Heartbeat, ObserveInput>(async ({ input, signal }) => {
-    const want = { now: input.now, maxAgeMs: fleet.maxAgeMs(driver) };
+    const { keys, ...wanted } = fleet.demand();
+    const want = { now: input.now, ...wanted, ...(keys.length > 0 && { keys }) };
     const read = (bounded: AbortSignal): Promise<Reading<InstanceFacts> | Reading<ServiceFacts>> => driver.observe(want, bounded);
     const reading = await withinDeadline(fleet.observeMs, `reading ${driver.name}`, signal, read);
     const beat = { source: driver.name, epoch: fleet.epoch, seq: ++seq };

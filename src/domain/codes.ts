@@ -74,6 +74,7 @@ export const CODE_TEXTS = {
   ER0242: 'ssh silent',
   ER0243: 'ssh authentication failed',
   ER0244: 'ssh host key changed',
+  ER0245: 'Budget spent',
 } as const satisfies Record<Code, string>;
 
 export type KnownCode = keyof typeof CODE_TEXTS;

@@ -19,6 +19,8 @@ export interface Reading<F> {
   readonly complete: boolean;
   /** Failures of single subjects; they do not make the reading incomplete. */
   readonly problems: readonly Problem[];
+  /** The provider was not read again since the last reading: what it does not list is missed no second time. */
+  readonly isRemembered?: true;
 }
 
 /** The facts of one source at one instant: instances, services, or both. */

@@ -62,13 +62,14 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
       row.facts = kept(facts, row);
       changed.push(row);
     }
-    const missing = reading.complete && listed < source.entities.instances ? yield* unlisted(source) : [];
+    const countsAbsence = reading.complete && !reading.isRemembered;
+    const missing = countsAbsence && listed < source.entities.instances ? yield* unlisted(source) : [];
     const contested = new Set([...changed, ...missing].filter((row) => row.contested).map((row) => row.ip));
     vacate(changed, missing);
     const displaced = changed.flatMap(occupy);
     for (const row of changed) {
       if (++turn % policy.turnSize === 0) yield;
-      settle(row, reading.complete, sweep);
+      settle(row, countsAbsence, sweep);
     }
     for (const row of missing) miss(row, reading.readAt, sweep);
     displace(displaced, sweep);

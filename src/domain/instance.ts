@@ -37,6 +37,8 @@ export interface InstanceFacts {
   readonly cloud: string;
   readonly id: string | null;
   readonly ip: Ip | null;
+  /** What the provider calls it, for people: it need not be unique. */
+  readonly name?: string;
   readonly readAt: Instant;
   readonly power?: { readonly state: Power; readonly raw: string };
   /** Changes with every boot. */

@@ -12,6 +12,10 @@ export interface Policy {
   readonly skewMs: number;
   /** How long what is gone and unwatched is remembered. */
   readonly retainMs: number;
+  /** How old a cloud's word may be while somebody waits for what is on its way there. */
+  readonly readMovingMs: number;
+  /** The same while somebody waits for what does not move. */
+  readonly readStableMs: number;
   /** How long one read of one driver may take. */
   readonly observeMs: number;
   /** How long a driver may take to accept a call; over a shell, that is how long the command may run. */
@@ -60,6 +64,8 @@ export const DEFAULT_POLICY: Policy = {
   pushEveryMs: 10 * SECOND,
   skewMs: 5 * MINUTE,
   retainMs: HOUR,
+  readMovingMs: 2 * SECOND,
+  readStableMs: 30 * SECOND,
   observeMs: 10 * SECOND,
   callMs: 15 * MINUTE,
   settleMs: 5 * MINUTE,

@@ -93,6 +93,7 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
   return {
     name: driver.name,
     everyMs: driver.everyMs,
+    ...(driver.onCall && { onCall: driver.onCall.bind(driver) }),
 
     async observe(want, signal) {
       const reading = await driver.observe(want, signal);

@@ -1,0 +1,262 @@
+import {
+  type ApiCall,
+  asInstant,
+  cached,
+  createFleet,
+  type Driver,
+  type Fleet,
+  type FleetOptions,
+  type InstanceFacts,
+  instanceKey,
+  isFleetError,
+  parseIp,
+  type Store,
+} from 'fleetbeat';
+import { memory } from 'fleetbeat/adapters/memory';
+import { simulatedFleet } from 'fleetbeat/testing';
+import { expect, test } from 'vitest';
+import { turns } from '../support/turns.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const never = new AbortController().signal;
+const IP = parseIp('10.0.0.2') as NonNullable<ReturnType<typeof parseIp>>;
+
+/** A cloud of two machines that counts how often it is read. */
+function counted() {
+  let now = 1_000_000;
+  const clock = () => asInstant(now);
+  const simulated = simulatedFleet({
+    now: clock,
+    instances: [
+      { id: 'i-1', ip: '10.0.0.1', state: 'running' },
+      { id: 'i-2', ip: '10.0.0.2', state: 'stopped' },
+    ],
+    services: [],
+  });
+  const listeners = new Set<(call: ApiCall) => void>();
+  const reads: { readonly caller: string | undefined; readonly at: number }[] = [];
+  const driver: Driver<InstanceFacts> = {
+    ...simulated.instances,
+    async observe(want, signal) {
+      reads.push({ caller: want.caller, at: want.now });
+      for (const listener of listeners)
+        listener({ driver: 'simulated', verb: 'List', caller: want.caller ?? 'beat', outcome: 'ok', isRetry: false });
+      return simulated.instances.observe(want, signal);
+    },
+    onCall(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  return {
+    driver,
+    reads,
+    now: clock,
+    pass: (ms: number) => {
+      now += ms;
+    },
+  };
+}
+
+type World = ReturnType<typeof counted>;
+
+const fleetOn = ({ driver, now }: World, store: Store, more: Partial<FleetOptions> = {}): Fleet =>
+  createFleet({ drivers: { instances: [cached(driver, store)] }, store, now, ...more });
+
+async function beats(fleet: Fleet, world: World, ms: number, everyMs: number): Promise<void> {
+  for (let left = ms; left > 0; left -= everyMs) {
+    world.pass(everyMs);
+    await fleet.beat();
+    await turns();
+  }
+}
+
+test('a fleet for which nobody waits reads its cloud once in five minutes', async () => {
+  const world = counted();
+  const fleet = fleetOn(world, memory({ now: world.now }));
+  await fleet.beat();
+  await beats(fleet, world, 24 * HOUR, 10_000);
+  expect(world.reads.length).toBeGreaterThan(270);
+  expect(world.reads.length).toBeLessThanOrEqual(300);
+  expect(new Set(world.reads.map(({ caller }) => caller))).toEqual(new Set(['beat']));
+}, 60_000);
+
+test('what is on its way is read every two seconds while somebody waits, and seldom again after that', async () => {
+  const world = counted();
+  const fleet = fleetOn(world, memory({ now: world.now }));
+  await fleet.beat();
+  const { started } = await fleet.dispatch({ level: 'instances', action: 'start', group: 'i-2' });
+  let beatsTaken = 0;
+  while (fleet.actions().length > 0 && beatsTaken++ < 200) await beats(fleet, world, 1000, 1000);
+  expect(await fleet.settled(started[0]?.id ?? ('' as never))).toMatchObject({ status: 'done' });
+  const awaited = world.reads.filter(({ caller }) => caller === 'waiting');
+  expect(awaited.length).toBeGreaterThan(1);
+  expect(awaited.length).toBeLessThanOrEqual(Math.ceil(beatsTaken / 2) + 1);
+  const before = world.reads.length;
+  await beats(fleet, world, 4 * MINUTE, 10_000);
+  expect(world.reads.length).toBe(before);
+});
+
+test('what waits for a state that does not come is read every half minute, not more', async () => {
+  const world = counted();
+  const fleet = fleetOn(world, memory({ now: world.now }));
+  await fleet.beat();
+  await fleet.arm([
+    {
+      lane: instanceKey('simulated', 'i-2'),
+      when: { on: 'holds', level: 'instances', subject: { ip: IP }, state: 'running' },
+      do: { level: 'instances', subject: { ip: IP }, verb: 'reboot' },
+    },
+  ]);
+  const before = world.reads.length;
+  await beats(fleet, world, 10 * MINUTE, 5000);
+  expect(world.reads.length - before).toBeGreaterThanOrEqual(17);
+  expect(world.reads.length - before).toBeLessThanOrEqual(21);
+});
+
+test('however many ask at once, here and in other processes, the cloud is read once', async () => {
+  const world = counted();
+  const store = memory({ now: world.now });
+  const processes = [cached(world.driver, store), cached(world.driver, store), cached(world.driver, store)];
+  const want = { now: world.now(), maxAgeMs: 2000 };
+  await Promise.all(processes.flatMap((one) => [one.observe(want, never), one.observe(want, never)]));
+  expect(world.reads).toHaveLength(1);
+});
+
+test('a reading that is given again says so, and who is not listed in it is missed once', async () => {
+  const world = counted();
+  const driver = cached(world.driver, memory({ now: world.now }));
+  const want = { now: world.now(), maxAgeMs: HOUR };
+  expect(await driver.observe(want, never)).not.toHaveProperty('isRemembered');
+  expect(await driver.observe(want, never)).toMatchObject({ isRemembered: true });
+
+  const store = memory({ now: world.now });
+  let isListed = true;
+  const forgetful: World = {
+    ...world,
+    driver: {
+      ...world.driver,
+      async observe(asked, signal) {
+        const reading = await world.driver.observe(asked, signal);
+        return isListed ? reading : { ...reading, items: [] };
+      },
+    },
+  };
+  const fleet = fleetOn(forgetful, store);
+  await fleet.beat();
+  isListed = false;
+  await beats(fleet, forgetful, 9 * MINUTE, 10_000);
+  expect(fleet.views().map(({ gone }) => gone)).toEqual([false, false]);
+  await beats(fleet, forgetful, 5 * MINUTE, 10_000);
+  expect(fleet.views().map(({ gone }) => gone)).toEqual([true, true]);
+});
+
+test('a read that fails leaves what is remembered, with its age; only who asked for newer is told', async () => {
+  const world = counted();
+  let isDown = false;
+  const driver = cached(
+    {
+      ...world.driver,
+      observe: async (want, signal) => (isDown ? Promise.reject(new Error('down')) : world.driver.observe(want, signal)),
+    },
+    memory({ now: world.now }),
+  );
+  await driver.observe({ now: world.now(), maxAgeMs: 0 }, never);
+  isDown = true;
+  world.pass(MINUTE);
+  await expect(driver.observe({ now: world.now(), maxAgeMs: 1000 }, never)).rejects.toThrow('down');
+  expect(await driver.get({ now: world.now(), maxAgeMs: HOUR }, never)).toMatchObject({ ageMs: MINUTE });
+  expect(await driver.lookUp('i-2', world.now())).toMatchObject({ value: { ip: '10.0.0.2' }, ageMs: MINUTE });
+});
+
+test('ip and id lead to each other without a call', async () => {
+  const world = counted();
+  const driver = cached(world.driver, memory({ now: world.now }));
+  expect(await driver.lookUp({ ip: IP }, world.now())).toBeNull();
+  await driver.observe({ now: world.now(), maxAgeMs: 0 }, never);
+  const before = world.reads.length;
+  expect(await driver.lookUp({ ip: IP }, world.now())).toMatchObject({ value: { id: 'i-2' } });
+  expect(await driver.lookUp({ key: instanceKey('simulated', 'i-2') }, world.now())).toMatchObject({ value: { ip: '10.0.0.2' } });
+  expect(await driver.lookUp('10.0.0.9', world.now())).toBeNull();
+  expect(world.reads.length).toBe(before);
+});
+
+test('another process that looks for the first time takes a reading for older than its date says, never for newer', async () => {
+  const world = counted();
+  const store = memory({ now: world.now });
+  await cached(world.driver, store).observe({ now: world.now(), maxAgeMs: 0 }, never);
+  const other = cached(world.driver, store, { skewMs: 3000 });
+  world.pass(1000);
+  expect(await other.get({ now: world.now(), maxAgeMs: 10_000 }, never)).toMatchObject({ ageMs: 4000 });
+  expect(world.reads).toHaveLength(1);
+  await other.observe({ now: world.now(), maxAgeMs: 3999 }, never);
+  expect(world.reads).toHaveLength(2);
+});
+
+test('where nobody waits, a stale answer comes at once while the next is read', async () => {
+  const world = counted();
+  const driver = cached(world.driver, memory({ now: world.now }), { ttlMs: 1000, staleMs: 5000 });
+  await driver.observe({ now: world.now(), maxAgeMs: 0 }, never);
+  world.pass(4000);
+  const stale = await driver.get({ now: world.now(), maxAgeMs: 1000 }, never);
+  expect(stale.ageMs).toBe(4000);
+  await turns();
+  expect(await driver.get({ now: world.now(), maxAgeMs: 1000 }, never)).toMatchObject({ ageMs: 0 });
+  world.pass(4000);
+  expect(await driver.get({ now: world.now(), maxAgeMs: 1000, caller: 'waiting' }, never)).toMatchObject({ ageMs: 0 });
+});
+
+test('numbers that cannot be are refused', () => {
+  const world = counted();
+  expect(() => cached(world.driver, memory(), { ttlMs: -1 })).toThrow('ttlMs is -1');
+  try {
+    cached(world.driver, memory(), { skewMs: Number.NaN });
+    expect.unreachable();
+  } catch (error) {
+    expect(isFleetError(error) && error.code).toBe('ER0230');
+  }
+});
+
+test('the bill counts every request by driver, verb and caller, over restarts and for all who share the store', async () => {
+  const world = counted();
+  const store = memory({ now: world.now });
+  const bill = { prices: { simulated: { '*': 0.01 } }, currency: 'EUR' };
+  const fleet = fleetOn(world, store, { bill });
+  await fleet.beat();
+  await beats(fleet, world, 30 * MINUTE, 10_000);
+  await fleet.stop();
+  const next = fleetOn(world, store, { bill });
+  await beats(next, world, 30 * MINUTE, 10_000);
+  const found = await next.bill();
+  expect(found).toMatchObject({ calls: world.reads.length, currency: 'EUR' });
+  expect(found.cost).toBeCloseTo(world.reads.length / 100);
+  expect(found.lines).toMatchObject([{ driver: 'simulated', verb: 'List', caller: 'beat' }]);
+  expect(found.forecast.callsPerDay).toBeGreaterThan(world.reads.length);
+  const reader = createFleet({ store, now: world.now });
+  await next.stop();
+  expect(await reader.bill()).toMatchObject({ calls: found.calls });
+});
+
+test('past its soft limit a cloud is read seldomer; past the hard one only for who waits, who is told', async () => {
+  const world = counted();
+  const problems: string[] = [];
+  const budgets = { simulated: { perDay: { soft: 3, hard: 5 } } };
+  const fleet = fleetOn(world, memory({ now: world.now }), { bill: { budgets } });
+  fleet.on('problem', ({ code, message }) => problems.push(`${code} ${message}`));
+  await fleet.beat();
+  await beats(fleet, world, 12 * MINUTE, 10_000);
+  expect(world.reads).toHaveLength(3);
+  await beats(fleet, world, 40 * MINUTE, 10_000);
+  expect(world.reads).toHaveLength(5);
+  await beats(fleet, world, 5 * HOUR, MINUTE);
+  expect(world.reads).toHaveLength(5);
+  expect(problems).toEqual([
+    expect.stringContaining('ER0245 simulated: 3 of 3 calls this day (soft limit)'),
+    expect.stringContaining('ER0245 simulated: 5 of 5 calls this day (hard limit); only what is awaited is read; 0 actions wait'),
+  ]);
+  await fleet.dispatch({ level: 'instances', action: 'start', group: 'i-2' });
+  await beats(fleet, world, MINUTE, 2000);
+  expect(fleet.actions()).toEqual([]);
+  expect(world.reads.length).toBeGreaterThan(5);
+});
