@@ -90,7 +90,11 @@ export function addressPolicy(rules: AddressRules): AddressPolicy {
       if (url.protocol !== 'https:' && url.protocol !== 'http:') return `one of ${url.protocol}`;
       if (url.username !== '' || url.password !== '') return 'one with a user or a password in it';
       const host = hostOf(url);
-      const refusal = isIP(host) === 0 ? null : refusalOfAddress(host, url);
+      if (isIP(host) === 0) {
+        const mayBePlain = url.protocol === 'https:' || rules.http !== 'listed' || isListed(portOf(url), host);
+        return mayBePlain ? null : `http to ${host}, which is not listed as allowed`;
+      }
+      const refusal = refusalOfAddress(host, url);
       return refusal === null ? null : `one of ${refusal}`;
     },
 

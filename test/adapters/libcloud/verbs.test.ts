@@ -176,7 +176,7 @@ describe.each(FAKES)('%s', (_, openFake) => {
       return null;
     });
     expect(await one(cloud.driver({ lookMs: 60_000 }), '10.0.0.5', 'launch', { isRepeated: true })).toBeNull();
-    expect(cloud.machines).toHaveLength(1);
+    expect(cloud.effects.filter((effect) => effect.startsWith('launch'))).toHaveLength(1);
   });
 
   test('makes a launch again that was never received, once it has looked for it long enough', async () => {
