@@ -33,6 +33,8 @@ export interface Ec2ClientOptions {
   readonly allow?: readonly string[];
   /** Default is what the SDK's own chain finds: environment, shared files, SSO, the role of the machine. */
   readonly credentials?: Ec2Credentials | NonNullable<EC2ClientConfig['credentials']>;
+  /** How long an answer may be, in bytes. Default 33554432. */
+  readonly mostBytes?: number;
   /**
    * A client of the SDK to be used instead of one of our own. Its retries, its proxy and where it connects to are then its
    * owner's affair; so is how long an answer may be.
@@ -58,7 +60,7 @@ export function createSend(
   options: Ec2ClientOptions,
 ): { readonly send: Send; readonly mayHaveSent: (signal: AbortSignal) => boolean | undefined } {
   if (options.client) return { send: sendBy(options.client), mayHaveSent: () => undefined };
-  const { region, endpoint, allow, credentials } = options;
+  const { region, endpoint, allow, credentials, mostBytes = 32 * 1024 * 1024 } = options;
   if (!/^[a-z0-9-]{1,63}$/.test(region))
     throw new FleetError(
       'ER0230',
@@ -69,7 +71,7 @@ export function createSend(
     const refusal = URL.canParse(endpoint) ? policy.refusalOf(new URL(endpoint)) : 'none';
     if (refusal !== null) throw new FleetError('ER0230', `the endpoint of the cloud ${cloud} is ${refusal}`);
   }
-  const transport = createTransport(policy);
+  const transport = createTransport(policy, mostBytes);
   const client = new EC2Client({
     region,
     ...(endpoint !== undefined && { endpoint }),

@@ -32,7 +32,6 @@ export interface Transport {
   mayHaveSent(signal: AbortSignal): boolean;
 }
 
-const MOST_READ_BYTES = 64 * 1024 * 1024;
 const MOST_ERROR_BYTES = 64 * 1024;
 
 /**
@@ -40,7 +39,7 @@ const MOST_ERROR_BYTES = 64 * 1024;
  * document for a whole one. This one goes where the policy lets it, opens a connection for each request (one that was kept may
  * have died unnoticed: then nobody could tell whether a call arrived), and gives the SDK whole answers of EC2 only.
  */
-export function createTransport(policy: AddressPolicy): Transport {
+export function createTransport(policy: AddressPolicy, mostBytes: number): Transport {
   const agents = new Map<string, HttpAgent | HttpsAgent>();
   const connected = new WeakSet<AbortSignal>();
 
@@ -83,10 +82,10 @@ export function createTransport(policy: AddressPolicy): Transport {
         if (status >= 300 && status < 400)
           throw new FleetError('ER0235', `${action} was answered by a redirect, which is not followed`);
         const isError = status >= 400;
-        const text = await textOf(answer, action, isError ? MOST_ERROR_BYTES : MOST_READ_BYTES);
+        const text = await textOf(answer, action, isError ? Math.min(mostBytes, MOST_ERROR_BYTES) : mostBytes);
         if (!isError && !isAnswerTo(action, text))
           throw new FleetError('ER0235', `${action} was answered by something else than a whole ${action}Response`);
-        const body = Buffer.from(isError ? scrubber(secretsIn(wanted)).scrub(text) : text);
+        const body = Buffer.from(scrubber(secretsIn(wanted)).scrub(text));
         return { response: { statusCode: status, headers: headersOf(answer), body } };
       } finally {
         answer.destroy();
@@ -110,15 +109,15 @@ function isAnswerTo(action: string, text: string): boolean {
   return name === `${action}Response` && text.trimEnd().endsWith(`</${root}>`);
 }
 
-/** What must not come back in a message, though EC2's own about a wrong signature repeats what was signed. */
+/** What must not come back in anything that is shown, though EC2's own answer to a wrong signature repeats what was signed. */
 function secretsIn({ headers, body }: TransportRequest): string[] {
   const named = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
   const { authorization = '', 'x-amz-security-token': token = '' } = Object.fromEntries(named);
-  const userData = typeof body === 'string' ? (new URLSearchParams(body).get('UserData') ?? '') : '';
   const signed = authorization.split(/[\s,]+/).map((part) => part.replace(/^\w+=/, ''));
-  return [authorization, ...signed, token, userData, Buffer.from(userData, 'base64').toString()].filter(
-    (text) => text.length >= SHORTEST_SECRET,
-  );
+  const encoded = typeof body === 'string' ? (new URLSearchParams(body).get('UserData') ?? '') : '';
+  const userData = Buffer.from(encoded, 'base64').toString();
+  const inXml = userData.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+  return [authorization, ...signed, token, encoded, userData, inXml].filter((text) => text.length >= SHORTEST_SECRET);
 }
 
 /** Shorter ones, such as the name of the algorithm's version, are in every text. */

@@ -20,6 +20,8 @@ export interface ScriptedEc2 {
   readonly requests: readonly QueryRequest[];
   /** The ids of each request of an action. */
   ids(action: string): readonly (readonly string[])[];
+  /** Forgets what it was asked so far. */
+  forget(): void;
   close(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ export async function scriptedEc2(script: Script): Promise<ScriptedEc2> {
     endpoint: `http://${host}:${(server.address() as AddressInfo).port}`,
     requests,
     ids: (action) => requests.filter((one) => one.action === action).map(({ form }) => valuesOf(form, 'InstanceId')),
+    forget: () => void requests.splice(0),
     async close() {
       server.close();
       server.closeAllConnections();
