@@ -23,8 +23,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'remove on failure',
     file: 'src/queue.ts',
-    text: 'if (isEnded(action)) await forget(item.n);',
-    instead: "if (isEnded(action) || action.status === 'failed') await forget(item.n);",
+    text: 'if (isEnded(action)) await forget(armingOf(action));',
+    instead: "if (isEnded(action) || action.status === 'failed') await forget(armingOf(action));",
   },
   {
     name: 'arm without store',
@@ -61,7 +61,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/queue.ts',
     text: 'const action: Action = { ...item.action, ...patch };',
     instead:
-      "const token = patch.status === 'backing-off' ? asToken(`${item.action.token}.${item.n}`) : item.action.token; const action: Action = { ...item.action, ...patch, token };",
+      "const renamed = patch.status === 'backing-off' ? asToken(`${item.action.token}.${armingOf(item.action)}`) : item.action.token; const action: Action = { ...item.action, ...patch, token: renamed };",
   },
   {
     name: 'drop the trigger of a deferred-again action',
