@@ -237,6 +237,22 @@ describe('calls of one batch', () => {
     expect(clock.now()).toBeGreaterThanOrEqual(7000);
   });
 
+  test('come one a second once EC2 has throttled such a request, though there were tokens left', async () => {
+    const clock = virtualClock();
+    let throttles = 1;
+    const { driver } = await serving(
+      ({ action, form }, response) =>
+        throttles-- > 0
+          ? refuse(response, 'RequestLimitExceeded', 'Request limit exceeded.', 503)
+          : changesAnswer(action, valuesOf(form, 'InstanceId')),
+      { clock },
+    );
+    for (const id of ['i-1', 'i-2', 'i-3', 'i-4']) expect(await driver.perform([callTo(id, 'start')], never)).toEqual([null]);
+    expect(clock.now()).toBe(4000);
+    expect(await driver.perform([callTo('i-5', 'stop')], never)).toEqual([null]);
+    expect(clock.now()).toBe(4000);
+  });
+
   test('go to ids that the last reading showed, and one read finds the ips that it did not', async () => {
     const { server, driver } = await serving(having(...TWO));
     await driver.observe(want, never);
