@@ -206,6 +206,32 @@ describe.each(FAKES)('%s', (_, openFake) => {
     expect(cloud.machines).toEqual([]);
   });
 
+  test('takes what is gone as terminated where the answer of the try before was lost', async () => {
+    const cloud = await open();
+    cloud.add({ ip: '10.0.0.1', state: cloud.words.stopped });
+    let losses = 1;
+    cloud.api.intercept(({ method }, response, answer) => {
+      if (method !== 'DELETE' || losses-- === 0) return null;
+      answer();
+      response.destroy();
+      return undefined;
+    });
+    expect(await one(cloud.driver(), '10.0.0.1', 'terminate')).toBeNull();
+    expect(cloud.effects).toHaveLength(1);
+  });
+
+  test('launches nothing where it cannot see all that is there', async () => {
+    const cloud = await open<FakeCloud & { pageSize: number }>();
+    cloud.pageSize = 1;
+    for (let n = 1; n <= 2; n++) cloud.add({ ip: `10.0.1.${n}` });
+    let pages = 0;
+    cloud.api.intercept(({ method, path }) =>
+      method === 'GET' && /detail|droplets|servers|query/.test(path) && ++pages > 1 ? { status: 500 } : null,
+    );
+    expect(await one(cloud.driver({ retries: 0 }), '10.0.0.5', 'launch')).toMatchObject({ code: 'ER0235' });
+    expect(cloud.machines).toHaveLength(2);
+  });
+
   test('says of a 5xx that nobody knows, and repeats only what may be repeated', async () => {
     const cloud = await open();
     cloud.add({ ip: '10.0.0.1', state: cloud.words.stopped });
