@@ -250,6 +250,25 @@ describe('the pacer', () => {
     ]);
   });
 
+  test('loses no token to who gives up in the moment in which it is his turn', async () => {
+    const { pacer, send, clock, runUntil } = paced();
+    for (let turns = 0; turns < 12; turns++) {
+      const undecided = new AbortController();
+      const asked = pacer.take('StartInstances', 1, undecided.signal).then(
+        (answered) => answered(),
+        () => {},
+      );
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      undecided.abort();
+      await asked;
+      await runUntil(clock.now() + 10_000);
+    }
+    const served: number[] = [];
+    for (let i = 0; i < 5; i++) void send('StartInstances', 1).then(() => served.push(clock.now()));
+    await runUntil(clock.now() + 1);
+    expect(served).toEqual(Array(5).fill(120_000));
+  });
+
   test('after a throttle answer waits for a refill, and refills at half the pace for a while', async () => {
     const { pacer, send, clock, runUntil } = paced();
     pacer.throttled('StartInstances', 1);

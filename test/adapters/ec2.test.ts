@@ -269,6 +269,20 @@ describe('calls of one batch', () => {
     expect(server.ids('StartInstances')).toEqual([['i-1'], ['i-1']]);
   });
 
+  test('go by what was seen before a reading that was not complete', async () => {
+    let isWhole = true;
+    const { server, driver } = await serving((request, response) => {
+      if (request.action !== 'DescribeInstances' || isWhole) return having(...TWO)(request, response);
+      if (request.form.has('NextToken')) return refuse(response, 'InvalidPaginationToken', 'it has expired');
+      return describeAnswer(TWO.slice(1), 'more');
+    });
+    await driver.observe(want, never);
+    isWhole = false;
+    expect((await driver.observe(want, never)).complete).toBe(false);
+    expect(await driver.perform([callTo('10.0.0.1', 'start')], never)).toEqual([null]);
+    expect(actions(server)).toEqual(['DescribeInstances', 'DescribeInstances', 'DescribeInstances', 'StartInstances']);
+  });
+
   test('do not go by what was seen long ago', async () => {
     const clock = virtualClock();
     let instances = TWO;
@@ -637,6 +651,23 @@ describe('what became of a call', () => {
     servers.length = 0;
     expect(codes(await driver.perform([callTo('i-1', 'stop')], never))).toEqual(['ER0221']);
     expect(await answering((_, response) => refuse(response, 'Throttling', 'Rate exceeded'))).toEqual(['ER0221']);
+  });
+
+  test('is refused where the credentials do not come in time: nothing was sent', async () => {
+    const { server, driver } = await serving(having(), { credentials: () => new Promise(() => {}), deadlineMs: 100 });
+    expect(codes(await driver.perform([callTo('i-1', 'stop')], never))).toEqual(['ER0221']);
+    await expect(driver.observe(want, never)).rejects.toMatchObject({ code: 'ER0212' });
+    expect([server.requests, driver.calls]).toEqual([[], []]);
+  });
+
+  test('is refused where there are no credentials', async () => {
+    const none = () => Promise.reject(Object.assign(new Error('no profile'), { name: 'CredentialsProviderError' }));
+    const { driver } = await serving(having(), { credentials: none });
+    expect(codes(await driver.perform([callTo('i-1', 'stop')], never))).toEqual(['ER0224']);
+    await expect(driver.observe(want, never)).rejects.toMatchObject({
+      code: 'ER0224',
+      message: expect.stringMatching(/no credentials/),
+    });
   });
 
   test('is told for all where the caller gives up', async () => {
