@@ -7,6 +7,8 @@ export type Library = typeof import('fleetbeat') &
   typeof import('fleetbeat/adapters/memory') &
   typeof import('fleetbeat/adapters/sqlite') &
   typeof import('fleetbeat/adapters/doctors/webhook') &
+  typeof import('fleetbeat/adapters/ec2') &
+  Pick<typeof import('fleetbeat/testing'), 'simulatedCloud'> &
   typeof import('fleetbeat/wire');
 
 const FILES = [
@@ -16,6 +18,8 @@ const FILES = [
   'adapters/memory',
   'adapters/sqlite',
   'adapters/doctors/webhook',
+  'adapters/ec2',
+  'src/testing/index',
   'src/wire/index',
 ];
 

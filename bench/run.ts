@@ -1,4 +1,5 @@
 import { beats } from './beat.ts';
+import { bill } from './bill.ts';
 import { doctors } from './doctors.ts';
 import { firing } from './firing.ts';
 import { heap } from './heap.ts';
@@ -10,9 +11,9 @@ import { startUp } from './start-up.ts';
 
 const args = process.argv.slice(2);
 const ids = args.filter((arg) => arg !== '--json');
-const unknown = ids.filter((id) => !/^P[12567]\b/.test(id));
+const unknown = ids.filter((id) => !/^P[123567]\b/.test(id));
 if (unknown.length > 0) {
-  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1, P2, P5, P6, P7\n`);
+  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1, P2, P3, P5, P6, P7\n`);
   process.exit(64);
 }
 
@@ -20,7 +21,7 @@ const library = await loadBuilt();
 const selection = select(ids);
 const print = args.includes('--json') ? jsonPrinter : tablePrinter;
 const printer = print((line) => void process.stdout.write(`${line}\n`));
-for (const measure of [beats, heap, firing, doctors, reaction, startUp]) {
+for (const measure of [beats, heap, bill, firing, doctors, reaction, startUp]) {
   for await (const figure of measure(library, selection)) {
     if (!selection.wants(figure.id)) continue;
     process.stderr.write(`${figure.id}: ${figure.ours} ${figure.unit}\n`);

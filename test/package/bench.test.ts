@@ -1,13 +1,16 @@
 import type { Store } from 'fleetbeat';
 import * as fleetbeat from 'fleetbeat';
 import * as webhook from 'fleetbeat/adapters/doctors/webhook';
+import * as ec2 from 'fleetbeat/adapters/ec2';
 import * as journaled from 'fleetbeat/adapters/journaled';
 import * as memcached from 'fleetbeat/adapters/memcached';
 import * as memory from 'fleetbeat/adapters/memory';
 import * as sqlite from 'fleetbeat/adapters/sqlite';
+import * as testing from 'fleetbeat/testing';
 import * as wire from 'fleetbeat/wire';
 import { describe, expect, test } from 'vitest';
 import { beats } from '../../bench/beat.ts';
+import { bill } from '../../bench/bill.ts';
 import { createCloud, preparedDriver } from '../../bench/cloud.ts';
 import { doctors } from '../../bench/doctors.ts';
 import { type Figure, figure } from '../../bench/figure.ts';
@@ -22,7 +25,17 @@ import { recordingStore, replay } from '../../bench/recording.ts';
 import { createScene } from '../../bench/scene.ts';
 import { select } from '../../bench/selection.ts';
 
-const library = { ...fleetbeat, ...journaled, ...memcached, ...memory, ...sqlite, ...webhook, ...wire };
+const library = {
+  ...fleetbeat,
+  ...journaled,
+  ...memcached,
+  ...memory,
+  ...sqlite,
+  ...webhook,
+  ...wire,
+  ...ec2,
+  simulatedCloud: testing.simulatedCloud,
+};
 const EVERYTHING = select([]);
 const ONCE = { warmUp: 0, timed: 1 };
 
@@ -50,6 +63,15 @@ describe('what is measured', () => {
     const [measured] = await all(reaction(library, EVERYTHING, { size: 40, warmUp: 1, trials: 3 }));
     expect(measured).toMatchObject({ id: 'P6', unit: 'ms', goal: 'ours <= 5', ratio: null });
     expect(measured?.ours).toBeGreaterThan(0);
+  });
+
+  test('what a cloud is asked until its instances run stands beside waiters and polls, and an idle day beside its goal', async () => {
+    const figures = await all(bill(library, EVERYTHING, { instances: 2, beatMs: 50, scale: 1000, idleHours: 0.5 }));
+    expect(figures.map(({ id }) => id)).toEqual(
+      ['describes', 'starts', 'throttles', 'time', 'naive', 'idle'].map((part) => `P3.${part}`),
+    );
+    for (const { id, ours } of figures.filter(({ id }) => id !== 'P3.throttles')) expect(ours, id).toBeGreaterThan(0);
+    expect(figures.at(-1)).toMatchObject({ goal: 'ours <= 300', holds: true });
   });
 
   test('actions that are armed and fire stand beside the bare operations of their store', async () => {
