@@ -140,6 +140,8 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
   /** By host, how far its clock was ahead at most: what others push to it is dated by that clock, and the model does not follow one that was set back. */
   const ahead = new Map<Life['host'], number>();
   const isSetBack = ({ host }: Life): boolean => host.clockMs < (ahead.get(host) ?? host.clockMs);
+  /** What each action waits for, and what it did before another fleet wrote that: by then a claim may be on its way. */
+  const waits = new Map<string, { readonly when: string; readonly before: string | null }>();
   const note = (action: Action, by: Life): void => {
     const name = `${by.name} ${action.id} ${triggerText(action.when)}`;
     held.set(name, [book.sight(by).mayHold(action, by.now(), policy.freshMs), ...(held.get(name) ?? []).slice(0, 4)]);
@@ -167,6 +169,10 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const { by, key } = happening;
         const action = book.known(by).get(idIn(key) ?? '');
         if (action && mayRunExpired(action, by.now())) ranOut.add(`${by.name} ${action.token}`);
+        const when = action && triggerText(action.when);
+        const known = waits.get(`${by.name} ${action?.id}`);
+        if (action && when !== undefined && when !== known?.when)
+          waits.set(`${by.name} ${action.id}`, { when, before: happening.wrote ? null : (known?.when ?? null) });
         return null;
       }
       if (happening.is !== 'asks' || happening.next === null) return null;
@@ -178,7 +184,8 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const action = book.known(by).get(claimed);
         if (action?.status !== 'waiting' || mayRunExpired(action, now) || isSetBack(by)) return null;
         if (ranOut.has(`${by.name} ${action.token}`)) return null;
-        return held.get(`${by.name} ${claimed} ${triggerText(action.when)}`)?.includes(true)
+        const before = waits.get(`${by.name} ${claimed}`)?.before;
+        return [triggerText(action.when), before].some((when) => held.get(`${by.name} ${claimed} ${when}`)?.includes(true))
           ? null
           : `${by.name} claims ${textOf(action)}, but nothing that it was told shows that ${triggerText(action.when)}`;
       }
