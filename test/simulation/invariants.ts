@@ -169,10 +169,12 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
         const { by, key } = happening;
         const action = book.known(by).get(idIn(key) ?? '');
         if (action && mayRunExpired(action, by.now())) ranOut.add(`${by.name} ${action.token}`);
-        const when = action && triggerText(action.when);
-        const known = waits.get(`${by.name} ${action?.id}`);
-        if (action && when !== undefined && when !== known?.when)
-          waits.set(`${by.name} ${action.id}`, { when, before: happening.wrote ? null : (known?.when ?? null) });
+        const learned = idIn(key) === null ? undefined : book.read(happening.text);
+        const name = `${by.name} ${learned?.id}`;
+        const when = learned && triggerText(learned.when);
+        const known = waits.get(name);
+        if (when !== undefined && when !== known?.when)
+          waits.set(name, { when, before: happening.wrote ? null : (known?.when ?? null) });
         return null;
       }
       if (happening.is !== 'asks' || happening.next === null) return null;
