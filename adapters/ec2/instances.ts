@@ -12,6 +12,8 @@ export type Ec2Address = 'private' | 'public';
 export interface Described {
   readonly id: string;
   readonly ip: Ip | null;
+  /** Its tag `Name`. */
+  readonly name: string | undefined;
   readonly power: NonNullable<InstanceFacts['power']>;
   /** What it was launched with. */
   readonly clientToken: string | undefined;
@@ -53,12 +55,19 @@ export function readInstance(raw: unknown, address: Ec2Address): { readonly desc
   const described: Described = {
     id,
     ip,
+    name: nameOf(raw),
     power: powerOf(textAt(fieldOf(raw, 'State'), 'Name')),
     clientToken: textAt(raw, 'ClientToken'),
     interfaceId: interfaceOf(raw),
   };
   if (found === undefined || ip !== null) return { described };
   return { described, problem: { subject: id, code: 'ER0235', message: `its address is '${excerpt(found)}', which is none` } };
+}
+
+function nameOf(raw: unknown): string | undefined {
+  const tag = listOf(fieldOf(raw, 'Tags')).find((one) => textAt(one, 'Key') === 'Name');
+  const name = textAt(tag, 'Value');
+  return name === undefined || name === '' ? undefined : excerpt(name);
 }
 
 const addressOf = (raw: unknown, address: Ec2Address): string | undefined =>
@@ -70,10 +79,11 @@ function interfaceOf(raw: unknown): string | undefined {
   return textAt(first, 'NetworkInterfaceId');
 }
 
-export const factsOf = (cloud: string, { id, ip, power }: Described, readAt: Instant): InstanceFacts => ({
+export const factsOf = (cloud: string, { id, ip, name, power }: Described, readAt: Instant): InstanceFacts => ({
   cloud,
   id,
   ip,
+  ...(name !== undefined && { name }),
   readAt,
   power,
 });

@@ -189,3 +189,14 @@ describe('the driver of EC2 on a simulated EC2', () => {
     expect(await addresses.statusEip()).toMatchObject([{ ip: '198.51.100.1', associationId: null }]);
   });
 });
+
+test('an instance carries the name that its tag gives it, in one line, and none where it has no such tag', async () => {
+  await using world = await stage({
+    instances: [
+      { ...TWO[0], tags: { Name: 'shop db\u001b[2J\n1' } },
+      { ...TWO[1], tags: { name: 'not this' } },
+    ],
+  });
+  const { items } = await world.read();
+  expect(items.map(({ name }) => name)).toEqual(['shop db [2J 1', undefined]);
+});

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -27,7 +27,10 @@ describe('the packed package', () => {
       ...Object.keys(manifest.peerDependencies),
       ...['node', 'memjs', 'ssh2'].map((name) => `@types/${name}`),
     ];
-    for (const name of needed) symlinkSync(join(ROOT, 'node_modules', name), join(consumer, 'node_modules', name));
+    for (const name of needed) {
+      mkdirSync(dirname(join(consumer, 'node_modules', name)), { recursive: true });
+      symlinkSync(join(ROOT, 'node_modules', name), join(consumer, 'node_modules', name));
+    }
     writeFileSync(join(consumer, 'package.json'), '{"type":"module"}');
   });
   afterAll(() => rmSync(consumer, { recursive: true, force: true }));
