@@ -198,5 +198,5 @@ test('an instance carries the name that its tag gives it, in one line, and none 
     ],
   });
   const { items } = await world.read();
-  expect(items.map(({ name }) => name)).toEqual(['shop db [2J 1', undefined]);
+  expect(items.map(({ name }) => name)).toEqual(['shop db\ufffd[2J 1', undefined]);
 });
