@@ -136,7 +136,7 @@ describe.each(FAKES)('%s', (_, openFake) => {
   test('launches nothing at a live instance’s address, twice at one address, or without settings', async () => {
     const cloud = await open();
     cloud.add({ ip: '10.0.0.1', state: cloud.words.stopped });
-    const driver = cloud.driver();
+    const driver = cloud.driver({ lookMs: 60_000 });
     expect(await one(driver, '10.0.0.1', 'launch')).toMatchObject({ subject: '10.0.0.1', code: 'ER0208' });
     const rivals = ['a', 'b'].map((token) => callTo('10.0.0.5', 'launch', { token: asToken(token) }));
     const answers = await driver.perform(rivals, never);
