@@ -35,6 +35,8 @@ export interface Listed {
   readonly ips: readonly unknown[];
   /** The provider's word for its state. */
   readonly state: unknown;
+  /** What the provider calls it, for people. */
+  readonly name?: unknown;
   /** Where the state's word alone does not say it. */
   readonly power?: Power | undefined;
   /** Words by which a launch finds again what it made. */
@@ -49,6 +51,7 @@ export interface Known {
   readonly ip: Ip | null;
   readonly power: Power;
   readonly raw: string;
+  readonly name?: string;
   readonly tags: readonly string[];
 }
 

@@ -79,6 +79,7 @@ function describe(options: DigitaloceanOptions): RestCloud<DigitaloceanLaunch> {
       id: at(droplet, 'id'),
       ips: addressesOf(droplet, address),
       state: at(droplet, 'status'),
+      name: at(droplet, 'name'),
       tags: listAt(droplet, 'tags') ?? [],
     }),
     ...(address === 'reserved' && { complete: withReserved }),

@@ -123,7 +123,14 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
         throw readError(error);
       });
       const items = instances.map(
-        ({ id, ip, power, raw }): InstanceFacts => ({ cloud: name, id, ip, readAt: now, power: { state: power, raw } }),
+        ({ id, ip, name: called, power, raw }): InstanceFacts => ({
+          cloud: name,
+          id,
+          ip,
+          ...(called !== undefined && { name: called }),
+          readAt: now,
+          power: { state: power, raw },
+        }),
       );
       return { items, readAt: now, complete, problems };
     },

@@ -102,6 +102,7 @@ function describe(options: HetznerOptions): RestCloud<HetznerLaunch> {
       id: at(server, 'id'),
       ips: addressesOf(server, network),
       state: at(server, 'status'),
+      name: at(server, 'name'),
       tags: [at(server, 'labels', MARK)],
     }),
     states: STATES,

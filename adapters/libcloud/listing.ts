@@ -90,7 +90,15 @@ function knownOf<S extends object>(
   if (raw === '') tell('its state is no word');
   const power = one.power ?? (Object.hasOwn(states, raw) ? states[raw] : undefined) ?? 'unknown';
   const tags = (one.tags ?? []).filter((tag) => typeof tag === 'string');
-  return { id, ip: ips.find((ip) => ip !== null) ?? null, power, raw: raw === '' ? 'no word' : raw, tags };
+  const name = typeof one.name === 'string' ? excerpt(scrub(one.name)) : '';
+  return {
+    id,
+    ip: ips.find((ip) => ip !== null) ?? null,
+    power,
+    raw: raw === '' ? 'no word' : raw,
+    ...(name !== '' && { name }),
+    tags,
+  };
 }
 
 const shown = (value: unknown): string => excerpt(JSON.stringify(value) ?? 'nothing');

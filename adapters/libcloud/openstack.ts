@@ -152,6 +152,7 @@ function describe(options: OpenstackOptions): RestCloud<OpenstackLaunch> {
       return {
         id: at(server, 'id'),
         ips: addressesOf(at(server, 'addresses'), network),
+        name: at(server, 'name'),
         state: status !== undefined && task !== undefined ? `${status}/${task}` : status,
         power: powerOf(status, task),
         tags: [at(server, 'metadata', MARK)],

@@ -218,6 +218,7 @@ function readVm(record: unknown): VmListed {
     ips: ip === undefined || ip === '' ? [] : [ip],
     state: underWay === undefined || typeof status !== 'string' ? status : `${status}/${task}`,
     power: underWay,
+    name: at(record, '@name'),
     tags: [at(record, '@containerName')],
     fault: taskStatus === 'error' ? `${task} has failed: ${textAt(record, '@taskDetails') ?? 'no reason'}` : undefined,
     vApp: idIn(at(record, '@container')),

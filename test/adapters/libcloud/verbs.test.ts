@@ -33,6 +33,7 @@ describe.each(FAKES)('%s', (_, openFake) => {
       ['lab', '10.0.0.2', 'stopped', cloud.words.stopped, 1000],
       ['lab', '10.0.0.3', 'unknown', 'NEVER_HEARD_OF', 1000],
     ]);
+    expect(items.map(({ name }) => name)).toEqual(cloud.machines.map(({ id }) => `name of ${id}`));
     expect({ problems, complete }).toEqual({ problems: [], complete: true });
   });
 

@@ -20,6 +20,7 @@ export async function fakeDigitalocean(): Promise<FakeDigitalocean> {
 
   const shown = ({ id, state, tag }: FakeMachine) => ({
     id: Number(id),
+    name: `name of ${id}`,
     status: state,
     networks: { v4: [{ ip_address: `10.9.0.${id}`, type: 'private' }], v6: [] },
     tags: tag === undefined ? ['db'] : ['db', tag],

@@ -19,6 +19,7 @@ export async function fakeHetzner(): Promise<FakeHetzner> {
 
   const shown = ({ id, ip, state, tag }: FakeMachine) => ({
     id: Number(id),
+    name: `name of ${id}`,
     status: state,
     public_net: { ipv4: { ip: `192.0.2.${Number(id) % 250}` }, ipv6: { ip: '2001:db8::/64' } },
     private_net: ip === null ? [] : [{ network: NETWORK, ip, alias_ips: [] }],

@@ -44,7 +44,7 @@ export async function fakeOpenstack(): Promise<FakeOpenstack> {
 
   const shown = ({ id, ip, state, tag }: FakeMachine) => ({
     id,
-    name: `vm-${id}`,
+    name: `name of ${id}`,
     status: state,
     'OS-EXT-STS:task_state': null,
     addresses: ip === null ? {} : { net: [{ version: 4, addr: ip, 'OS-EXT-IPS:type': 'fixed' }] },

@@ -32,7 +32,7 @@ export async function fakeVcloud(): Promise<FakeVcloud> {
     const status = typeof state === 'string' ? `status="${state}"` : '';
     const address = ip === null || fake.isOld ? '' : `ipAddress="${ip}"`;
     return `<VMRecord href="https://vcloud/api/vApp/${id}" container="https://vcloud/api/vApp/${vAppOf(machine)}" ${status} ${address}
-      containerName="${tag ?? 'a &amp; b'}" isVAppTemplate="false" ${fake.extra}/>`;
+      containerName="${tag ?? 'a &amp; b'}" name="name of ${id}" isVAppTemplate="false" ${fake.extra}/>`;
   };
 
   function query({ query: asked }: ApiRequest): ApiReply {
