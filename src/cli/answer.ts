@@ -10,6 +10,8 @@ export interface Answer {
   readonly exit: ExitCode;
   /** What the config level answers. It masks its own secrets, and names clouds, which the wire takes for a secret as a whole. */
   readonly config?: unknown;
+  /** How old what is shown of each instance is, in milliseconds, by id or ip: for people, since the wire has no word for it. */
+  readonly ages?: ReadonlyMap<string, number>;
 }
 
 /** As one line of JSON. */

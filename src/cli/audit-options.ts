@@ -1,6 +1,5 @@
-import { asInstant, type Instant } from '../domain/identity.ts';
-import { shown } from '../wire/refusal.ts';
-import { parseDuration } from './duration.ts';
+import type { Instant } from '../domain/identity.ts';
+import { sinceOf } from './since.ts';
 import { usageError } from './usage.ts';
 
 /** What is asked of an audit log. */
@@ -33,22 +32,7 @@ export function readAuditOptions(raw: RawAuditOptions, now: number): AuditAsked 
     verify,
     json,
     ...(file !== undefined && { file }),
-    ...(since !== undefined && { since: timeOf(since, now) }),
+    ...(since !== undefined && { since: sinceOf(since, now) }),
     ...(entity !== undefined && { entity }),
   };
-}
-
-const DAYS = /^(\d{1,4})d$/;
-const DAY_MS = 86_400_000;
-const TIME = /^\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})?)?$/;
-
-function timeOf(text: string, now: number): Instant {
-  const [, days] = DAYS.exec(text) ?? [];
-  const ago = days === undefined ? parseDuration(text) : Number(days) * DAY_MS;
-  if (ago !== null) return asInstant(now - ago);
-  const at = TIME.test(text) ? Date.parse(text) : Number.NaN;
-  if (!Number.isNaN(at)) return asInstant(at);
-  throw usageError(
-    `--since: found ${shown(text)}, allowed: how long ago, such as 30m, 12h or 7d, or a time such as 2026-05-01 or 2026-05-01T08:30:00Z`,
-  );
 }

@@ -35,7 +35,7 @@ export async function daemon(options: Options, terminal: Terminal): Promise<Exit
   const manner = { waits: false, everyMs, interrupted };
   const commands = (async () => {
     for await (const answer of answersTo(linesOf(terminal.stdin), session, manner)) {
-      stdout.write(`${isForPerson ? documentText(answer.document, look) : answerLine(answer)}\n`);
+      stdout.write(`${isForPerson ? documentText(answer.document, look, answer.ages) : answerLine(answer)}\n`);
     }
   })();
   commands.catch((error: unknown) => terminal.stderr.write(`fleetbeat: stdin: ${messageOf(error)}\n`));

@@ -1,15 +1,15 @@
 import { OK } from '../domain/codes.ts';
-import { FleetError, isFleetError } from '../errors.ts';
+import { isFleetError } from '../errors.ts';
 import type { Fleet, Parked } from '../index.ts';
 import { fromReply, type WireDocument } from '../wire/index.ts';
 import { refusal } from './answer.ts';
-import { type Configuration, isMemory } from './config/check.ts';
 import { findConfiguration } from './config/find.ts';
 import { keptDoctors } from './config/make-doctors.ts';
 import { openStore } from './config/open-store.ts';
 import { readConfiguration } from './config/read.ts';
 import type { DoctorsAsked } from './doctors-program.ts';
 import { EXIT, type ExitCode } from './exit.ts';
+import { refuseMemory } from './lasting-store.ts';
 import type { Options } from './options.ts';
 import { documentText } from './render/document.ts';
 import { type Look, lookOf } from './render/look.ts';
@@ -19,7 +19,7 @@ import type { Terminal } from './terminal.ts';
 /** `fleetbeat doctors …`: about what stands in the store. Nothing is read of any host, and nobody is told anything here. */
 export async function doctors(asked: DoctorsAsked, options: Options, terminal: Terminal): Promise<ExitCode> {
   const configuration = await readConfiguration(findConfiguration(terminal.cwd, options.config));
-  refuseMemory(configuration);
+  refuseMemory(configuration, 'doctors', 'nothing is parked but in the process itself');
   const [{ createFleet }, store] = await Promise.all([import('../fleet.ts'), openStore(configuration.store)]);
   const fleet = createFleet({ store, doctors: keptDoctors(configuration.doctors), policy: configuration.policy });
   try {
@@ -32,12 +32,6 @@ export async function doctors(asked: DoctorsAsked, options: Options, terminal: T
     await fleet.stop();
     await store.close?.();
   }
-}
-
-function refuseMemory({ store, origin }: Configuration): void {
-  if (!isMemory(store)) return;
-  const allowed = 'a store that outlives its process, such as sqlite: with memory nothing is parked but in the process itself';
-  throw new FleetError('ER0230', `${origin.file}: store: found memory together with doctors, allowed: ${allowed}`);
 }
 
 interface Answered {

@@ -35,3 +35,15 @@ export function durationText(ms: number): string {
   if (minutes < 60) return `${minutes} min ${String(seconds % 60).padStart(2, '0')} s`;
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
+
+const AGE_UNITS: readonly (readonly [ms: number, unit: string])[] = [
+  [86_400_000, 'd'],
+  [3_600_000, 'h'],
+  [60_000, 'min'],
+];
+
+/** How old something is, in a word for a narrow column: `0 s`, `12 s`, `5 min`, `3 h`, `2 d`. */
+export function ageText(ms: number): string {
+  const [unitMs, unit] = AGE_UNITS.find(([least]) => ms >= least) ?? [1000, 's'];
+  return `${Math.floor(Math.max(0, ms) / unitMs)} ${unit}`;
+}

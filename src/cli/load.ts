@@ -3,14 +3,23 @@ import { printable } from '../wire/refusal.ts';
 
 const MISSING = /Cannot find (?:package|module) '([^']+)'/;
 
-/** Imports an adapter; where the package that it stands on is not installed, says what would help. */
-export async function load<Module>(imported: () => Promise<Module>, adapter: string): Promise<Module> {
+/**
+ * Imports an adapter; where a package that it stands on is not installed, says what would help.
+ *
+ * @param packages all of them, where they are several: whoever lacks one lacks the others too
+ */
+export async function load<Module>(
+  imported: () => Promise<Module>,
+  adapter: string,
+  packages: readonly string[] = [],
+): Promise<Module> {
   try {
     return await imported();
   } catch (error) {
     const missing = missingPackage(error);
     if (missing === null) throw error;
-    throw new FleetError('ER0231', `the adapter ${adapter} needs ${missing}, which is not installed: npm install ${missing}`, {
+    const wanted = packages.length > 0 ? packages.join(' ') : missing;
+    throw new FleetError('ER0231', `the adapter ${adapter} needs ${missing}, which is not installed: npm install ${wanted}`, {
       cause: error,
     });
   }

@@ -100,7 +100,7 @@ function narrateOn({ stderr, env }: Terminal, { fleet }: Session, { json }: Opti
 
 function show(answer: Answer, { json }: Options, { stdout, env }: Terminal): void {
   const isForPerson = stdout.isTTY === true && !json;
-  stdout.write(`${isForPerson ? documentText(answer.document, lookOf(stdout, env)) : answerLine(answer)}\n`);
+  stdout.write(`${isForPerson ? documentText(answer.document, lookOf(stdout, env), answer.ages) : answerLine(answer)}\n`);
 }
 
 function tellDeferred({ isShared, fleet }: Session, { timeoutMs }: Options, { stderr, interrupted }: Terminal): void {

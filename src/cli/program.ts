@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { printable } from '../wire/refusal.ts';
 import type { AuditAsked } from './audit-options.ts';
 import { addAudit } from './audit-program.ts';
+import { addBill, type BillAsked } from './bill-program.ts';
 import { addDoctors, type DoctorsAsked } from './doctors-program.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { CONFIG_ACTION_TEXTS, INSTANCE_ACTION_TEXTS, SERVICE_ACTION_TEXTS } from './levels.ts';
@@ -24,6 +25,7 @@ export interface Handlers {
   stdin(options: Options): Promise<ExitCode>;
   doctors(asked: DoctorsAsked, options: Options): Promise<ExitCode>;
   audit(asked: AuditAsked, options: Options): Promise<ExitCode>;
+  bill(asked: BillAsked, options: Options): Promise<ExitCode>;
   daemon(options: Options): Promise<ExitCode>;
   demo(options: DemoOptions): Promise<ExitCode>;
 }
@@ -36,7 +38,7 @@ interface Surroundings {
   readonly version: string;
 }
 
-const LEVELS = ['instances', 'services', 'config', 'doctors', 'audit', 'heartbeat', 'demo'];
+const LEVELS = ['instances', 'services', 'config', 'doctors', 'audit', 'bill', 'heartbeat', 'demo'];
 
 /** What is to be done, once everything on the command line has been understood. */
 export type Task = () => Promise<ExitCode>;
@@ -109,6 +111,11 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
     refuse(root, 'audit', ['every', 'timeout', 'wait']);
     const options = readOptions(root.opts());
     then(() => handlers.audit(asked, options));
+  });
+  addBill(root, (asked) => {
+    refuse(root, 'bill', ['every', 'timeout', 'wait']);
+    const options = readOptions(root.opts());
+    then(() => handlers.bill(asked, options));
   });
   root
     .command('heartbeat')
@@ -238,6 +245,7 @@ Examples:
   $ fleetbeat instances heartbeat
   $ fleetbeat heartbeat --every 10s
   $ fleetbeat audit --since 1h
+  $ fleetbeat bill --since 7d
   $ echo '{"level":"instances","command":{"action":"heartbeat","group":"all","type":"all"}}' | fleetbeat`;
 
 const INSTANCE_EXAMPLES = `

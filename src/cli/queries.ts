@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { OK, textOf } from '../domain/codes.ts';
 import { type Command, INSTANCE_ACTIONS, SERVICE_ACTIONS } from '../domain/command.ts';
 import type { Problem } from '../domain/heartbeat.ts';
-import { asInstant, type EntityKey, instanceKey, isName } from '../domain/identity.ts';
+import { asInstant, type EntityKey, instanceKey, isName, nameOf } from '../domain/identity.ts';
 import { isOfType } from '../domain/service.ts';
 import type { View } from '../domain/view.ts';
 import { FleetError } from '../errors.ts';
@@ -23,7 +23,8 @@ export async function status(command: Command, session: Session, interrupted: Ab
   const meant = views.filter((view) => isMeant(view, command, session));
   if (meant.length > 0 || (command.group === 'all' && (command.type ?? 'all') === 'all')) {
     const blind = unseen.find(({ isBlind }) => isBlind);
-    return reply(command, { code: blind?.code ?? OK, views: meant, console }, blind ? EXIT.failed : EXIT.done);
+    const answer = reply(command, { code: blind?.code ?? OK, views: meant, console }, blind ? EXIT.failed : EXIT.done);
+    return { ...answer, ages: agesOf(meant, Date.now()) };
   }
   const names = views.map((view) => view.name).slice(0, 20);
   throw new FleetError(
@@ -31,6 +32,10 @@ export async function status(command: Command, session: Session, interrupted: Ab
     `none of the ${command.level} is meant by group ${command.group} and type ${command.type ?? 'all'}; there are ${names.join(', ') || 'none'}`,
   );
 }
+
+/** Of each view that rests on a reading; those of remembered readings are older than the beat. */
+const agesOf = (views: readonly View[], now: number): ReadonlyMap<string, number> =>
+  new Map(views.filter(({ readAt }) => readAt > 0).map(({ key, readAt }) => [nameOf(key), Math.max(0, now - readAt)]));
 
 /** Something that a beat could not see: a whole source, or one subject of it. */
 interface Unseen extends Problem {

@@ -1,15 +1,17 @@
-import type { AnyServiceKind, Driver, ServiceDriver, Shell } from '../../contracts.ts';
+import type { AnyServiceKind, Driver, Shell, Store } from '../../contracts.ts';
 import { asInstant, type EntityKey, type Ip } from '../../domain/identity.ts';
 import type { InstanceFacts } from '../../domain/instance.ts';
 import { messageOf } from '../../errors.ts';
 import type { FleetOptions } from '../../face.ts';
 import { printable } from '../../wire/refusal.ts';
+import { parseDuration } from '../duration.ts';
 import type { Configuration } from './check.ts';
+import { type ConfiguredCloud, isRemote } from './cloud-fields.ts';
 import { kindsOf } from './kinds.ts';
+import { type CloudAround, makeCloud } from './make-cloud.ts';
 import { keptDoctors, makeDoctors } from './make-doctors.ts';
 import { configurationError } from './mistake.ts';
 import { openStore } from './open-store.ts';
-import type { ConfiguredCloud } from './schema.ts';
 import { shellOf } from './ssh.ts';
 
 /** What a configuration comes to: all that a fleet is made of, and how to let go of it. */
@@ -37,15 +39,20 @@ const NEVER_MS = 2 ** 31 - 1;
  */
 export async function assemble(configuration: Configuration, options: AssembleOptions): Promise<Assembly> {
   const { env, everyMs, delivers } = options;
-  const { services, ssh, origin, cloud } = configuration;
+  const { services, ssh, origin, cloud, bill } = configuration;
   const shell = ssh && cloud.is.driver !== 'simulated' ? await shellOf(ssh, origin, env) : undefined;
-  const { kinds, ...drivers } = await driversOf(configuration, shell, Math.max(everyMs, SHORTEST_INTERVAL_MS));
+  const { kinds, driversOn } = await worldOf(configuration, shell, {
+    origin,
+    env,
+    isDaemon: delivers,
+    everyMs: Math.max(everyMs, SHORTEST_INTERVAL_MS),
+  });
   checkSettings(configuration, kinds);
   const doctors = delivers ? await makeDoctors(configuration, options) : keptDoctors(configuration.doctors);
   const policy = delivers ? configuration.policy : { ...configuration.policy, deliverMs: NEVER_MS };
   const store = await openStore(configuration.store);
   return {
-    options: { drivers, kinds, services, store, doctors, policy },
+    options: { drivers: driversOn(store), kinds, services, store, doctors, policy, bill },
     async close() {
       await shell?.close?.();
       await store.close?.();
@@ -53,54 +60,76 @@ export async function assemble(configuration: Configuration, options: AssembleOp
   };
 }
 
-interface Drivers {
-  readonly instances: readonly Driver<InstanceFacts>[];
-  readonly services: readonly ServiceDriver[];
+/** What there is to be read and acted on. */
+interface World {
   readonly kinds: readonly AnyServiceKind[];
+  /** Its drivers: what a cloud says is remembered in the store. */
+  readonly driversOn: (store: Store) => NonNullable<FleetOptions['drivers']>;
+}
+
+interface WorldAround extends CloudAround {
+  readonly isDaemon: boolean;
 }
 
 /** A source is silent after some of its intervals, and one read of a slow host may well take longer than a beat. */
 const SHORTEST_INTERVAL_MS = 10_000;
 
-async function driversOf(configuration: Configuration, shell: Shell | undefined, everyMs: number): Promise<Drivers> {
+async function worldOf(configuration: Configuration, shell: Shell | undefined, around: WorldAround): Promise<World> {
   const { cloud, services, bootstrap } = configuration;
-  if (cloud.is.driver === 'simulated') return simulatedDrivers(cloud.name, cloud.is, services, everyMs);
+  if (cloud.is.driver === 'simulated') return simulatedWorld(cloud.name, cloud.is, services, around.everyMs);
   const kinds = await kindsOf(
     services.map((service) => service.mode),
     configuration.kinds,
   );
-  const driver = await cloudDriver(cloud.name, cloud.is, everyMs);
-  if (!shell) return { instances: [driver], services: [], kinds };
+  const driverOn = await cloudDriver(cloud.name, cloud.is, around);
+  if (!shell) return { kinds, driversOn: (store) => ({ instances: [driverOn(store)] }) };
   const [{ overShell }, { probed }] = await Promise.all([
     import('../../drivers/over-shell.ts'),
     import('../../drivers/probed.ts'),
   ]);
   const fence = configuration.ssh?.fence === true ? {} : (configuration.ssh?.fence ?? {});
   return {
-    instances: [probed(driver, shell, { bootstrap, fence })],
-    services: [overShell(kinds, shell, { everyMs, fence })],
     kinds,
+    driversOn: (store) => ({
+      instances: [probed(driverOn(store), shell, { bootstrap, fence })],
+      services: [overShell(kinds, shell, { everyMs: around.everyMs, fence })],
+    }),
   };
 }
 
 type Simulated = Extract<ConfiguredCloud, { driver: 'simulated' }>;
 
+/** A cloud that may invoice its reads is read through what is remembered of it. */
 async function cloudDriver(
   name: string,
   cloud: Exclude<ConfiguredCloud, Simulated>,
-  everyMs: number,
-): Promise<Driver<InstanceFacts>> {
-  if (cloud.driver !== 'local') return cloud.driver;
+  around: WorldAround,
+): Promise<(store: Store) => Driver<InstanceFacts>> {
+  if (isRemote(cloud)) {
+    const [driver, { cached }] = await Promise.all([makeCloud(name, cloud, around), import('../../drivers/cached.ts')]);
+    const { every, stale } = cloud.read;
+    const ages = { ttlMs: parseDuration(every) ?? 0, staleMs: stale === undefined ? 0 : (parseDuration(stale) ?? 0) };
+    return (store) => (around.isDaemon ? cached(driver, store, ages) : forPerson(cached(driver, store, ages)));
+  }
+  if (cloud.driver !== 'local') return () => cloud.driver;
   const { local } = await import('../../../adapters/local.ts');
-  return local({ name, instances: cloud.instances, deadlineMs: cloud.deadlineMs, everyMs });
+  const driver = local({ name, instances: cloud.instances, deadlineMs: cloud.deadlineMs, everyMs: around.everyMs });
+  return () => driver;
 }
 
-async function simulatedDrivers(
+/** Somebody sits before a single command: its reads are on that behalf, and not answered by what is stale. */
+const forPerson = (driver: Driver<InstanceFacts>): Driver<InstanceFacts> => ({
+  ...driver,
+  observe: ({ caller = 'beat', ...want }, signal) =>
+    driver.observe({ ...want, caller: caller === 'beat' ? 'person' : caller }, signal),
+});
+
+async function simulatedWorld(
   cloud: string,
   { instances, seed, speed, faults }: Simulated,
   services: Configuration['services'],
   everyMs: number,
-): Promise<Drivers> {
+): Promise<World> {
   const { FAULTS, simulatedFleet, simulatedKinds } = await import('../../testing/index.ts');
   const simulated = simulatedFleet({
     cloud,
@@ -112,7 +141,10 @@ async function simulatedDrivers(
     faults: Object.fromEntries(FAULTS.map((fault) => [fault, faults])),
     everyMs,
   });
-  return { instances: [simulated.instances], services: [simulated.services], kinds: simulatedKinds() };
+  return {
+    kinds: simulatedKinds(),
+    driversOn: () => ({ instances: [simulated.instances], services: [simulated.services] }),
+  };
 }
 
 /** A mistake in a service's settings is told where it stands. */

@@ -2,6 +2,8 @@ import * as v from 'valibot';
 import type { Path } from '../../wire/refusal.ts';
 import { parseDuration } from '../duration.ts';
 import { allowedWords } from '../nearest.ts';
+import { CLOUD_CONTRADICTIONS } from './cloud-contradictions.ts';
+import { isRemote } from './cloud-fields.ts';
 import { BUILT_IN_MODES, SIMULATED_MODES } from './kinds.ts';
 import { configurationError, found, type Mistake, type Origin } from './mistake.ts';
 import { type Configured as Asked, type ConfiguredAudit, type ConfiguredCloud, configurationSchema } from './schema.ts';
@@ -65,7 +67,8 @@ function notOneActive({ clouds }: Asked): Mistake {
 }
 
 type ActiveCloud = Configuration['cloud'];
-type Contradiction = (configured: Configured, active: ActiveCloud) => Mistake | null;
+/** What of a configuration cannot be together with the rest of it; null where nothing is wrong. */
+export type Contradiction = (configured: Configured, active: ActiveCloud) => Mistake | null;
 
 /** The first item whose value an earlier one has already. */
 function repeated<Item>(items: readonly Item[], wordOf: (item: Item) => string | null): number {
@@ -148,12 +151,13 @@ const hostsExist: Contradiction = ({ services }, { name, is: cloud }) => {
   return { path, found: found(path, service.ip), allowed: `the ip of an instance of the cloud ${name}: ${shownIps}` };
 };
 
-const localCloudsHaveSsh: Contradiction = ({ ssh }, { is: { driver } }) =>
-  driver === 'local' && !ssh
+/** An instance runs once ssh answers: without it, nothing would ever be started. */
+const cloudsHaveSsh: Contradiction = ({ ssh }, { is: cloud }) =>
+  (cloud.driver === 'local' || isRemote(cloud)) && !ssh
     ? {
         path: ['ssh'],
         found: 'nothing',
-        allowed: 'how the instances of a local cloud are reached: username, identityFile and so on',
+        allowed: `how the instances of a cloud of ${cloud.driver} are reached: username, identityFile and so on`,
       }
     : null;
 
@@ -184,8 +188,9 @@ const CONTRADICTIONS: readonly Contradiction[] = [
   modesAreKnown,
   clustersExist,
   hostsExist,
-  localCloudsHaveSsh,
+  cloudsHaveSsh,
   hostKeysCanBeKnown,
   bootstrapHasShell,
   simulatedIsAlone,
+  ...CLOUD_CONTRADICTIONS,
 ];

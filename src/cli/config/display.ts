@@ -1,6 +1,7 @@
 import { isObject } from '../../wire/json.ts';
 import { isSecret } from '../../wire/secrets.ts';
 import type { Configuration } from './check.ts';
+import { USER_DATA } from './mistake.ts';
 import { isAdapter } from './tame.ts';
 
 const MASK = '***';
@@ -26,7 +27,7 @@ function shownAs(field: string, value: unknown): unknown {
   if (field === 'webhook' && typeof value === 'string') return URL.canParse(value) ? `${new URL(value).origin}/${MASK}` : MASK;
   if (MAYBE_SECRETS.has(field) && isObject(value))
     return Object.fromEntries(Object.entries(value).map(([name, text]) => [name, isObject(text) ? masked(text) : MASK]));
-  return isSecretText(field, value) ? MASK : masked(value);
+  return isSecretText(field, value) || (USER_DATA.test(field) && typeof value === 'string') ? MASK : masked(value);
 }
 
 /** Texts by name, which only those who wrote them can tell from secrets. */
@@ -37,4 +38,4 @@ const isSecretText = (field: string, value: unknown): boolean =>
   !NO_SECRETS.has(field) && typeof value !== 'object' && isSecret(field, value);
 
 /** Who logs in, and the variable that holds a secret, are told: whoever reads this may need to mend them. */
-const NO_SECRETS: ReadonlySet<string> = new Set(['username', 'env']);
+const NO_SECRETS: ReadonlySet<string> = new Set(['username', 'user', 'applicationCredentialId', 'env']);

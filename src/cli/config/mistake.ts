@@ -33,12 +33,15 @@ const CARRIES_SECRET = /PRIVATE KEY|@/;
 /** What may be one: the path of a webhook's url, its headers, the environment of a script. */
 const MAYBE_SECRETS: ReadonlySet<string> = new Set(['webhook', 'headers', 'env']);
 
+/** What a machine is told when it first starts, in the spellings of providers: often with a password in it. */
+export const USER_DATA = /^user_?data$/i;
+
 /** A value as a message may show it: what stands under a secret's name, or looks like one, is described and not shown. */
 export function found(path: Path, value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') return shown(value);
   const isHidden =
-    path.some((part) => typeof part === 'string' && (isSecret(part, value) || MAYBE_SECRETS.has(part))) ||
+    path.some((part) => typeof part === 'string' && (isSecret(part, value) || MAYBE_SECRETS.has(part) || USER_DATA.test(part))) ||
     CARRIES_SECRET.test(String(value));
   if (!isHidden) return shown(typeof value === 'bigint' ? String(value) : value);
   return typeof value === 'string' ? `a text of ${value.length} characters` : 'a number';

@@ -1,78 +1,16 @@
 import { posix } from 'node:path';
 import * as v from 'valibot';
-import type { AnyServiceKind, Driver } from '../../contracts.ts';
-import { INSTANCE_RUNGS, type InstanceFacts } from '../../domain/instance.ts';
+import type { AnyServiceKind } from '../../contracts.ts';
 import { DEFAULT_POLICY, type Policy } from '../../domain/policy.ts';
 import { ROLES } from '../../domain/service.ts';
 import { isObject } from '../../wire/json.ts';
+import { bill } from './bill-fields.ts';
+import { cloud } from './cloud-fields.ts';
 import { type ConfiguredDoctor, doctor } from './doctor-fields.ts';
 import * as f from './fields.ts';
 import { store } from './store-fields.ts';
 
-const { described, exactly, list, optional, section, text } = f;
-
-const active = described(
-  'Exactly one cloud is active: only that one is read and acted on, and new instances are launched there.',
-  optional(f.flag, false),
-);
-
-const localCloud = exactly({
-  driver: v.literal('local'),
-  active,
-  instances: described(
-    'Machines that exist by configuration.',
-    list(
-      section({
-        id: described('Default: local-<ip>.', optional(f.providerId)),
-        ip: f.ip,
-        status: described('Its first word is the power, or exit 0 for running and 3 for stopped.', optional(f.argv)),
-        start: described('Starts it; without it, start is refused.', optional(f.argv)),
-        stop: described('Stops it; without it, stop is refused.', optional(f.argv)),
-      }),
-    ),
-  ),
-  deadlineMs: described('How long one of these commands may take.', optional(f.wholeNumber(1, 3_600_000), 5000)),
-});
-
-const MACHINE_POWERS = ['pending', 'running', 'stopping', 'stopped', 'shutting-down', 'terminated'] as const;
-
-const simulatedCloud = exactly({
-  driver: described(
-    'Everything happens in this process, and ends with it: to try fleetbeat without servers.',
-    v.literal('simulated'),
-  ),
-  active,
-  instances: list(
-    section({
-      id: f.providerId,
-      ip: v.nullable(f.ip),
-      state: f.word(MACHINE_POWERS),
-      rung: described('What is already there.', optional(f.word(INSTANCE_RUNGS))),
-    }),
-  ),
-  seed: described('Decides every delay and fault.', optional(f.wholeNumber(0, 2 ** 32 - 1), 1)),
-  speed: described('How many times faster than a real cloud it is.', optional(f.number(0.1, 1000), 10)),
-  faults: described('How often anything that can go wrong does.', optional(f.number(0, 1), 0)),
-});
-
-const isDriver = (value: unknown): value is Driver<InstanceFacts> =>
-  isObject(value) && typeof value.observe === 'function' && typeof value.perform === 'function';
-
-/** A driver that a JavaScript configuration has made itself. */
-const givenCloud = exactly({
-  driver: v.custom<Driver<InstanceFacts>>(isDriver, 'local, simulated, or in a JavaScript file a driver'),
-  active,
-});
-
-const namedCloud = v.variant('driver', [localCloud, simulatedCloud], ({ path }) =>
-  path?.at(-1)?.key === 'driver'
-    ? 'local, simulated, or in a JavaScript file a driver'
-    : 'an object with a driver: local or simulated',
-);
-
-const hasDriverObject = (value: unknown): boolean => isObject(value) && isObject(value.driver);
-
-const cloud = v.lazy((input) => (hasDriverObject(input) ? givenCloud : namedCloud));
+const { described, list, optional, section, text } = f;
 
 const service = section({
   name: f.name,
@@ -164,6 +102,7 @@ export const configurationSchema = section({
     optional(store),
   ),
   doctors: described('Who is told of every change, by the daemon.', optional(list(doctor), [])),
+  bill: described('What requests to clouds cost, and how many there may be.', optional(bill, {})),
   audit: described('A log of what was seen and done, that shows whether it was changed.', optional(audit)),
   ssh: described('How instances are reached. Their host keys are always verified.', optional(ssh)),
   bootstrap: described(
@@ -184,6 +123,6 @@ export const configurationSchema = section({
 export type Configured = Omit<v.InferOutput<typeof configurationSchema>, 'doctors'> & {
   readonly doctors: readonly ConfiguredDoctor[];
 };
-export type ConfiguredCloud = Configured['clouds'][string];
+export type { ConfiguredCloud } from './cloud-fields.ts';
 export type ConfiguredAudit = NonNullable<Configured['audit']>;
 export type ConfiguredSsh = NonNullable<Configured['ssh']>;

@@ -1,7 +1,8 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import type { Shell } from '../../contracts.ts';
 import { load } from '../load.ts';
-import { configurationError, type Origin } from './mistake.ts';
+import { fileText } from './file-text.ts';
+import type { Origin } from './mistake.ts';
 import type { ConfiguredSsh } from './schema.ts';
 import { secretOf } from './secret.ts';
 import { pathIn } from './settled.ts';
@@ -13,9 +14,9 @@ export async function shellOf(configured: ConfiguredSsh, origin: Origin, env: No
   const record = trustOnFirstUse === undefined ? null : pathOf(trustOnFirstUse);
   const [{ ssh }, privateKey, ...known] = await Promise.all([
     load(() => import('../../../adapters/ssh.ts'), 'ssh'),
-    textOf(pathOf(identityFile), 'identityFile', origin),
-    knownHosts === undefined ? '' : textOf(pathOf(knownHosts), 'knownHosts', origin),
-    record === null ? '' : textOf(record, 'trustOnFirstUse', origin, 'may be missing'),
+    fileText(pathOf(identityFile), ['ssh', 'identityFile'], origin),
+    knownHosts === undefined ? '' : fileText(pathOf(knownHosts), ['ssh', 'knownHosts'], origin),
+    record === null ? '' : fileText(record, ['ssh', 'trustOnFirstUse'], origin, 'may be missing'),
   ]);
   return ssh({
     ...numbers,
@@ -28,15 +29,4 @@ export async function shellOf(configured: ConfiguredSsh, origin: Origin, env: No
     }),
     port: typeof port === 'number' ? port : new Map(Object.entries(port)),
   });
-}
-
-async function textOf(path: string, field: string, origin: Origin, missing?: 'may be missing'): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'no file';
-    if (missing && code === 'ENOENT') return '';
-    const found = `${JSON.stringify(path)} (${code})`;
-    throw configurationError(origin, { path: ['ssh', field], found, allowed: 'a file that can be read' }, error);
-  }
 }

@@ -12,18 +12,25 @@ import type {
   WireDocument,
 } from '../../wire/index.ts';
 import { printable } from '../../wire/refusal.ts';
+import { ageText } from '../duration.ts';
 import { type Look, type Paint, tinted } from './look.ts';
 import { type Column, table } from './table.ts';
 
-/** A document as a person reads it: its lists as tables. */
-export function documentText(document: WireDocument, look: Look): string {
+type Ages = ReadonlyMap<string, number>;
+
+/**
+ * A document as a person reads it: its lists as tables.
+ *
+ * @param ages how old what is shown of each instance is, in milliseconds
+ */
+export function documentText(document: WireDocument, look: Look, ages?: Ages): string {
   switch (document.kind) {
     case 'heartbeat': {
       const { services_status: services, instances_status: instances } = document.body;
       return paragraphs([servicesTable(rowsOf(services?.services), look), instancesTable(rowsOf(instances?.instances), look)]);
     }
     case 'reply':
-      return replyText(document.body, look);
+      return replyText(document.body, look, ages);
     case 'actions':
       return document.body.actions.length === 0 ? 'no actions' : actionsTable(document.body.actions, look);
     case 'events':
@@ -81,15 +88,25 @@ export function instancesTable(rows: readonly (InstanceRow | ReplyInstanceRow)[]
   );
 }
 
-/** What is known of instances beyond the seed's columns. */
-function instanceStatusTable(rows: readonly ReplyInstanceRow[], look: Look): string {
+/** The provider's own word, where it is not the one that is shown as the state. */
+const ownWord = ({ raw, state }: ReplyInstanceRow): string | undefined => (raw === state ? undefined : raw);
+
+/** What is known of instances beyond the seed's columns: how old it is too, where that is known. */
+function instanceStatusTable(rows: readonly ReplyInstanceRow[], look: Look, ages: Ages | undefined): string {
+  const ageOf = (row: ReplyInstanceRow): string | undefined => {
+    const age = ages?.get(row.id ?? row.ip ?? '');
+    return age === undefined ? undefined : ageText(age);
+  };
+  const differs = rows.some((row) => ownWord(row) !== undefined);
   return table<ReplyInstanceRow>(
     [
       column('id', (row) => row.id),
       column('ip', (row) => row.ip),
-      column('cloud', (row) => row.cloud),
+      { title: 'cloud', of: (row) => row.cloud, spare: 3 },
       column('state', (row) => row.state, byState(look.paint)),
+      ...(differs ? [{ title: 'raw', of: ownWord, spare: 1 }] : []),
       column('rung', (row) => row.rung),
+      ...(ages ? [{ title: 'age', of: ageOf, spare: 2 }] : []),
       { title: 'reason', of: (row) => row.reason, isProse: true },
     ],
     rows,
@@ -97,10 +114,14 @@ function instanceStatusTable(rows: readonly ReplyInstanceRow[], look: Look): str
   );
 }
 
-function replyText({ return: { code }, instances, services, config, console }: ReplyBody, look: Look): string {
+function replyText(
+  { return: { code }, instances, services, config, console }: ReplyBody,
+  look: Look,
+  ages: Ages | undefined,
+): string {
   return paragraphs([
     services && services.length > 0 ? servicesTable(rowsOf(services), look) : '',
-    instances && instances.length > 0 ? instanceStatusTable(rowsOf(instances), look) : '',
+    instances && instances.length > 0 ? instanceStatusTable(rowsOf(instances), look, ages) : '',
     config ? JSON.stringify(config, null, 2) : '',
     console && console.length > 0 ? consoleTable(console, look) : '',
     code === '000000' ? '' : `${look.paint.yellow(printable(code))} ${printable(textOf(code))}`,

@@ -9,6 +9,8 @@ export interface Column<Row> {
   readonly tint?: (text: string) => string;
   /** Prose wraps where the terminal is too narrow for it; everything else stays in one piece. Only the last column may. */
   readonly isProse?: boolean;
+  /** Left out where the terminal is too narrow for all columns; the highest number goes first. */
+  readonly spare?: number;
 }
 
 const NOTHING = '-';
@@ -34,9 +36,16 @@ const NO_BORDERS = {
 };
 
 /** A table without borders. Everything in it is made safe to show. */
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], { paint, columns: room }: Look): string {
-  const cells = rows.map((row) => columns.map(({ of }) => shownCell(of(row))));
-  const widths = columns.map(({ title }, i) => Math.max(title.length, ...cells.map((cell) => cell[i]?.length ?? 0)));
+export function table<Row>(all: readonly Column<Row>[], rows: readonly Row[], { paint, columns: room }: Look): string {
+  const fitting = all.map((column) => fitted(column, rows));
+  while (leftOf(fitting, room) < 0) {
+    const spare = fitting.findLastIndex(({ column }) => column.spare !== undefined && column.spare === mostSpare(fitting));
+    if (spare < 0) break;
+    fitting.splice(spare, 1);
+  }
+  const columns = fitting.map(({ column }) => column);
+  const cells = rows.map((_, i) => fitting.map(({ texts }) => texts[i]));
+  const widths = fitting.map(({ width }) => width);
   const last = widths.pop() ?? 0;
   const left = room - widths.reduce((sum, width) => sum + width + GAP.length, 0);
   const drawn = new CliTable({
@@ -56,6 +65,27 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
     .map((line) => line.trimEnd())
     .join('\n');
 }
+
+interface Fitted<Row> {
+  readonly column: Column<Row>;
+  readonly texts: readonly string[];
+  readonly width: number;
+}
+
+function fitted<Row>(column: Column<Row>, rows: readonly Row[]): Fitted<Row> {
+  const texts = rows.map((row) => shownCell(column.of(row)));
+  return { column, texts, width: texts.reduce((most, { length }) => Math.max(most, length), column.title.length) };
+}
+
+/** What is left of a line with all of these columns, prose as narrow as it may be. */
+const leftOf = (columns: readonly Fitted<never>[], room: number): number =>
+  columns.reduce(
+    (left, { column, width }, i) => left - (i === 0 ? 0 : GAP.length) - (column.isProse ? Math.min(width, NARROWEST) : width),
+    room,
+  );
+
+const mostSpare = (columns: readonly Fitted<never>[]): number =>
+  columns.reduce((most, { column }) => Math.max(most, column.spare ?? 0), 0);
 
 const shownCell = (value: string | number | null | undefined): string => {
   const text = value === null || value === undefined ? '' : printable(String(value));
