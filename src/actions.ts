@@ -125,7 +125,11 @@ export function createActions(fleet: {
     if (lane === undefined) for (const change of unsaved.values()) if (!underWay.has(change)) void write(change);
     for (const action of lane === undefined ? queue.all() : queue.lane(lane)) {
       if (unsaved.has(action.id)) continue;
-      const chart = chartOf(action);
+      const standing = chartOf(action);
+      // Somebody may have given it another try without our having heard of it.
+      const isRetried = standing?.value === 'failed' && action.status === 'waiting';
+      if (isRetried) place(action, now);
+      const chart = isRetried ? chartOf(action) : standing;
       const status = (chart?.value ?? 'waiting') as ActionStatus;
       if (status === 'failed' || isEnded({ status })) continue;
       // Only beats let time pass: what is under way has nothing to look at in between.

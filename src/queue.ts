@@ -197,11 +197,18 @@ export function createQueue(
       of: (step: Step) => items.get(idOf(step, settings))?.action,
       in: (lane: EntityKey) => lanes.get(lane) ?? [],
     };
+    const stood = steps.map((step) => standing.of(step) !== undefined);
+    let places = placesFor(steps, standing, settings.before);
     for (const [i, step] of steps.entries()) {
       const id = idOf(step, settings);
-      // Where it stands is decided once it is known whether it stands already.
-      const place = () => placesFor(steps, standing, settings.before)[i] ?? null;
-      armed.push(await inTurn(id, async () => (await armedAlready(id)) ?? armOne(step, id, place(), now, settings)));
+      const armedOnce = async (): Promise<Action> => {
+        const already = await armedAlready(id);
+        if (already) return already;
+        // What stood there, by the looks of it, is over: its place is not the new one's.
+        if (stood[i]) places = placesFor(steps, standing, settings.before);
+        return armOne(step, id, places[i] ?? null, now, settings);
+      };
+      armed.push(await inTurn(id, armedOnce));
     }
     return armed;
   }
