@@ -6,6 +6,8 @@ import { reportOf, simulate } from './simulate.ts';
 
 /** So many schedules a process plays at once. */
 const PART = 500;
+/** After so many parts a process is replaced: what fast-check and XState remember of each schedule adds up. */
+const PARTS_EACH = 8;
 const TELL_EVERY = 5000;
 
 const HELP = `Plays random schedules of two rival fleets, and stops at the first that breaks an invariant.
@@ -66,19 +68,23 @@ async function playAll(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   let played = 0;
   let isKept = true;
-  await Promise.all(Array.from({ length: Math.min(workers, parts.length) }, work));
+  const workInTurn = async () => {
+    while (parts.length > 0 && !stop.signal.aborted) await work(parts.splice(0, PARTS_EACH));
+  };
+  await Promise.all(Array.from({ length: Math.min(workers, parts.length) }, workInTurn));
   if (!isKept) return 1;
   if (stop.signal.aborted) return 130;
   process.stdout.write(`${runs} schedules of seed ${seed} kept every invariant, ${perSecond(runs)} a second\n`);
   return 0;
 
-  async function work(): Promise<void> {
+  async function work(own: typeof parts): Promise<void> {
     const child = fork(process.argv[1] ?? '', [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const end = () => child.kill();
     stop.signal.addEventListener('abort', end);
     const died = once(child, 'exit').then(() => [false]);
     try {
-      for (let part = parts.shift(); part && !stop.signal.aborted; part = parts.shift()) {
+      for (const part of own) {
+        if (stop.signal.aborted) break;
         child.send(part);
         const [isKeptHere] = await Promise.race([once(child, 'message'), died]);
         if (stop.signal.aborted) break;
@@ -90,6 +96,7 @@ async function playAll(): Promise<number> {
         if (played % TELL_EVERY === 0) process.stderr.write(`${played} of ${runs} schedules, ${perSecond(played)} a second\n`);
       }
     } finally {
+      stop.signal.removeEventListener('abort', end);
       child.kill();
     }
   }

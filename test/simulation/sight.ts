@@ -129,6 +129,15 @@ export function createSight(): Sight {
     }
   }
 
+  /** What is seen where a heartbeat that has arrived is taken in right now, after all that was read meanwhile. */
+  function* between(): Generator<Services> {
+    const services: Services = new Map([...late].map(([name, seen]) => [name, { ...seen }]));
+    for (const beat of arrived) {
+      takeServices(services, beat.source, beat.services?.items ?? []);
+      yield services;
+    }
+  }
+
   const isDue = ({ when, armedAt }: Pick<Action, 'when' | 'armedAt'>, services: Services, now: number, freshMs: number) =>
     isHeld(when, services, (readAt) => readAt >= armedAt || now - readAt <= freshMs);
 
@@ -172,7 +181,7 @@ export function createSight(): Sight {
     blind(source) {
       blind.add(source);
     },
-    mayHold: (action, now, freshMs) => [early, late].some((services) => isDue(action, services, now, freshMs)),
+    mayHold: (action, now, freshMs) => [early, late, ...between()].some((services) => isDue(action, services, now, freshMs)),
     holds: (action, now, freshMs) => [early, late].every((services) => isDue(action, services, now, freshMs)),
   };
 }
