@@ -196,7 +196,8 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
       const before = id === null ? undefined : book.known(by).get(id);
       const claim = fired.get(`${by.name} ${id}`);
       fired.delete(`${by.name} ${id}`);
-      if (!action || !before || !claim || claim.wasCrowded || !isPutBack(before, action)) return null;
+      if (!action || !before || !claim || !isPutBack(before, action)) return null;
+      if (claim.wasCrowded || predecessorsOf(action, by, book).length > 0) return null;
       // A source that has been silent since is not believed any more.
       return book.sight(by).holds({ ...action, armedAt: asInstant(now + 1) }, now, policy.freshMs)
         ? `${by.name} lets ${textOf(action)} wait again for ${triggerText(action.when)}, which holds`
