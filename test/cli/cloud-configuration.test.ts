@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readSince } from '../../src/cli/bill-program.ts';
 import { check } from '../../src/cli/config/check.ts';
@@ -6,6 +7,8 @@ import { ruleLines, rules } from '../../src/cli/config/rules.ts';
 import { load } from '../../src/cli/load.ts';
 import { isFleetError } from '../../src/errors.ts';
 import { LONGEST_BILL_MS } from '../../src/ledger.ts';
+import { isThorough } from '../properties/runs.ts';
+import { damaged } from './damage.ts';
 
 const FILE = '/fleet/fleetbeat.config.json';
 const CANARY = 'hunter2-do-not-tell';
@@ -276,6 +279,22 @@ describe('clouds behind an API', () => {
     const message = refusalOf(but(change));
     expect(message).toContain(`${path}: found a text of `);
     expect(message).not.toContain(CANARY);
+  });
+
+  test('that are malformed or hostile are refused with file, path, found and allowed, whatever is wrong with them', () => {
+    let refused = 0;
+    fc.assert(
+      fc.property(damaged(sound, CANARY), (raw) => {
+        const message = refusalOf(raw);
+        expect(message).not.toContain(CANARY);
+        expect(message.length).toBeLessThan(2000);
+        if (message === 'accepted') return;
+        refused++;
+        expect(message).toMatch(/^Configuration error: \/fleet\/fleetbeat\.config\.json: .+: found .+, allowed: .+/);
+      }),
+      { numRuns: isThorough ? 10_000 : 1000 },
+    );
+    expect(refused).toBeGreaterThan(700);
   });
 
   test('are displayed with who logs in and the variables that hold the secrets, but without what machines are told', () => {

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { sqlite } from 'fleetbeat/adapters/sqlite';
 import { type CloudEndpoint, type SimulatedCloud, simulatedCloud } from 'fleetbeat/testing';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { CANARY, type FakeCloud } from '../support/clouds/fake-cloud.ts';
+import { NETWORK } from '../support/clouds/fake-hetzner.ts';
+import { FAKES } from '../support/clouds/fakes.ts';
 import { loopback, makeSshKey, requires, type SshdServer, startSshd } from '../support/servers.ts';
 import { FIXED_MS } from '../support/simulated-ec2.ts';
 import { commandLine, documentsIn, folderWith } from './command-line.ts';
@@ -83,7 +86,11 @@ requires('sshd')('a cloud that is configured by its name', () => {
 
   test('is read by a daemon as seldom as is said, and by whoever asks each time', async () => {
     const over = new AbortController();
-    const daemon = commandLine(['heartbeat', '--every', '20ms'], { cwd, env: ENV, interrupted: over.signal });
+    let said = '';
+    const onOutput = (soFar: string) => {
+      said = soFar;
+    };
+    const daemon = commandLine(['heartbeat', '--every', '20ms'], { cwd, env: ENV, interrupted: over.signal, onOutput });
     const store = sqlite(join(cwd, 'fleetbeat.db'));
     const beats = async () => JSON.parse((await store.get('heartbeat')) ?? '{"seq":0}').seq;
     await expect.poll(beats).toBeGreaterThan(5);
@@ -91,6 +98,7 @@ requires('sshd')('a cloud that is configured by its name', () => {
     expect(cloud.calls().DescribeInstances).toEqual({ ok: 1 });
     await commandLine(['instances', 'status'], { cwd, env: ENV });
     expect(cloud.calls().DescribeInstances).toEqual({ ok: 2 });
+    await expect.poll(() => said).toMatch(/"command":"aws","return":"ER0245","result":"aws: 2 of 2 calls this hour/);
     over.abort();
     await daemon;
     const shown = stripVTControlCharacters((await commandLine(['bill'], { cwd, columns: 120 })).stdout);
@@ -127,5 +135,74 @@ requires('sshd')('a cloud that is configured by its name', () => {
     expect(closed.stderr).toContain('not listed as allowed');
     expect(cloud.calls()).toEqual({});
     expect(readdirSync(cwd)).not.toContain('fleetbeat.db');
+  });
+});
+
+const CONFIGURED: Readonly<Record<string, (api: string) => object>> = {
+  openstack: (api) => ({
+    authUrl: `${api}/v3`,
+    auth: { username: 'demo', password: { env: 'CANARY' }, project: 'demo' },
+    launch: { imageRef: 'i', flavorRef: 'f', network: 'n', request: { config_drive: true } },
+  }),
+  digitalocean: (api) => ({
+    url: `${api}/v2`,
+    token: { env: 'CANARY' },
+    address: 'reserved',
+    launch: { region: 'nyc3', size: 's-1vcpu-1gb', image: 'debian-12', request: { monitoring: true } },
+  }),
+  hetzner: (api) => ({
+    url: `${api}/v1`,
+    token: { env: 'CANARY' },
+    network: NETWORK,
+    launch: { server_type: 'cx22', image: 'debian-12', request: { location: 'fsn1' } },
+  }),
+  vcloud: (api) => ({
+    url: `${api}/api`,
+    user: 'admin',
+    org: 'shop',
+    password: { env: 'CANARY' },
+    launch: { vdc: 'vdc1', source: 'vm-template', networkId: 'n1', network: 'net' },
+  }),
+};
+
+describe.each(FAKES)('%s, configured by its name', (driver, open) => {
+  let fake: FakeCloud;
+  let cwd: string;
+
+  beforeEach(async () => {
+    fake = await open();
+    const own = CONFIGURED[driver]?.(fake.api.url);
+    cwd = folderWith({
+      clouds: { lab: { driver, active: true, allow: [fake.api.host], ...own } },
+      ssh: { username: 'nobody', identityFile: 'id', trustOnFirstUse: 'known_hosts', connectMs: 100 },
+      policy: { readMovingMs: 20 },
+      beatEvery: '20ms',
+    });
+    writeFileSync(join(cwd, 'id'), key.privateKey, { mode: 0o600 });
+  });
+
+  afterEach(() => fake.close());
+
+  test("shows its instances with the provider's word and their age", async () => {
+    const { id } = fake.add({ ip: '127.0.0.99', state: fake.words.stopped });
+    const { exit, stdout } = await commandLine(['instances', 'status'], { cwd, env: { CANARY }, columns: 120 });
+    expect(exit).toBe(0);
+    const [head, row] = stripVTControlCharacters(stdout).split('\n');
+    expect(head?.split(/ +/)).toEqual(['id', 'ip', 'cloud', 'state', 'raw', 'rung', 'age', 'reason']);
+    expect(row).toMatch(new RegExp(`^${id} +\\S+ +lab +stopped +${fake.words.stopped} +- +0 s +-$`));
+    const json = await commandLine(['instances', 'status'], { cwd, env: { CANARY } });
+    expect(documentsIn(json.stdout)).toMatchObject([{ instances: [{ [id]: { cloud: 'lab', raw: fake.words.stopped } }] }]);
+  });
+
+  test('launches what is configured', async () => {
+    const over = new AbortController();
+    const launching = commandLine(['instances', 'launch', '127.0.0.98'], { cwd, env: { CANARY }, interrupted: over.signal });
+    await expect.poll(() => fake.machines).toMatchObject([{ ip: '127.0.0.98' }]);
+    over.abort();
+    const { stdout, stderr } = await launching;
+    expect(`${stdout}${stderr}`).not.toContain(CANARY);
+    const bodies = fake.api.received.map(({ body }) => body).join('\n');
+    if (driver !== 'vcloud') expect(bodies).toMatch(/"(?:config_drive":true|monitoring":true|location":"fsn1")/);
+    expect(bodies).not.toContain('byIp');
   });
 });

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { ageText } from '../../src/cli/duration.ts';
 import { liveRegion } from '../../src/cli/render/live-region.ts';
 import { lookOf, NO_PAINT } from '../../src/cli/render/look.ts';
 import { table } from '../../src/cli/render/table.ts';
@@ -85,6 +86,35 @@ describe('on a terminal', () => {
     );
     expect(drawn.split('\n')[1]).toBe('i-0123456789  the host does not');
     expect(Math.max(...drawn.split('\n').map((line) => line.length))).toBeLessThanOrEqual(36);
+  });
+
+  test.each([
+    [60, ['id', 'state', 'cloud', 'age']],
+    [26, ['id', 'state', 'age']],
+    [20, ['id', 'state']],
+    [5, ['id', 'state']],
+  ])('of %i columns shows what there is room for, and what cannot be spared', (columns, expected) => {
+    const drawn = table<{ readonly id: string; readonly cloud: string }>(
+      [
+        { title: 'id', of: ({ id }) => id },
+        { title: 'state', of: () => 'stopped' },
+        { title: 'cloud', of: ({ cloud }) => cloud, spare: 2 },
+        { title: 'age', of: () => '12 s', spare: 1 },
+      ],
+      [{ id: 'i-0123456', cloud: 'frankfurt' }],
+      { paint: NO_PAINT, columns },
+    );
+    expect(drawn.split('\n')[0]?.split(/ +/)).toEqual(expected);
+  });
+
+  test.each([
+    [0, '0 s'],
+    [59_999, '59 s'],
+    [60_000, '1 min'],
+    [7_199_000, '1 h'],
+    [172_800_000, '2 d'],
+  ])('an age of %i ms is %s', (ms, expected) => {
+    expect(ageText(ms)).toBe(expected);
   });
 });
 
