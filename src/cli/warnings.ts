@@ -9,6 +9,6 @@ const IS_NO_NEWS = /\bSQLite is an experimental feature\b/;
 export function tellWarnings(source: EventEmitter, stderr: Output): void {
   source.removeAllListeners('warning');
   source.on('warning', ({ name, message }: Error) => {
-    if (!IS_NO_NEWS.test(message)) stderr.write(`fleetbeat: ${printable(`${name}: ${message}`)}\n`);
+    if (!IS_NO_NEWS.test(message)) stderr.write(`fleetbeat: ${printable(`${name}: ${message.replace(/\s*\n\s*/g, ' ')}`)}\n`);
   });
 }
