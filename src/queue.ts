@@ -270,8 +270,8 @@ export function createQueue(
       if (by === 'leader' && !on.isLeader()) throw new FleetError('ER0211', `action ${id} is its successor's business`);
       const item = items.get(id);
       if (!item) {
-        const ended = await find(id);
-        if (ended) return ended;
+        const stored = await reload(id);
+        if (stored) return stored;
         throw new FleetError('ER0225', `no action has the id ${id}`);
       }
       if (item.action.token !== token) return item.action;
@@ -302,19 +302,12 @@ export function createQueue(
     entries.delete(n);
   }
 
-  async function find(id: ActionId): Promise<Action | null> {
-    const known = items.get(id)?.action;
-    if (known) return known;
-    const text = await store.get(itemKey(id));
-    return text === null ? null : readRecord(text, migrate);
-  }
-
   return {
     refresh,
     arm,
     update,
     get: (id) => items.get(id)?.action,
-    find,
+    find: async (id) => items.get(id)?.action ?? inTurn(id, () => reload(id)),
     reread: (id) => inTurn(id, () => reload(id)),
     async idle() {
       while (underWay.size > 0) await Promise.allSettled(underWay.values());
