@@ -21,7 +21,16 @@ import type { Agenda } from './simulated-agenda.ts';
 import type { Side } from './simulated-driver.ts';
 import type { FaultSource } from './simulated-faults.ts';
 import type { DrawMs } from './simulated-latency.ts';
-import { createLifecycle, holdsRung, LEGAL, type Machine, type MachinePower, newMachine, sshOf } from './simulated-machine.ts';
+import {
+  createLifecycle,
+  holdsRung,
+  LEGAL,
+  type Machine,
+  type MachinePower,
+  newMachine,
+  powerShown,
+  sshOf,
+} from './simulated-machine.ts';
 
 /** An instance of the simulated fleet at its beginning. */
 export interface SimulatedInstance {
@@ -146,8 +155,8 @@ export function createInstances(
 
   /** What a reading shows of a machine; null where the provider does not list it yet. */
   function factsOf(machine: Machine, readAt: Instant): InstanceFacts | null {
-    const { id, home, shown } = machine;
-    const state = shown !== null && agenda.now < shown.until ? shown.power : machine.power;
+    const { id, home } = machine;
+    const state = powerShown(machine, agenda.now);
     if (state === null) return null;
     const power = { state, raw: state };
     const ip = state === 'terminated' || (state === 'stopped' && !stoppedKeepsIp) ? null : home;

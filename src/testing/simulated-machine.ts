@@ -44,6 +44,10 @@ export interface Shown {
   readonly power: MachinePower | null;
 }
 
+/** What the provider shows; null where it does not list the machine yet. */
+export const powerShown = ({ shown, power }: Machine, now: number): MachinePower | null =>
+  shown !== null && now < shown.until ? shown.power : power;
+
 const nothingToCallOff = () => {};
 
 export const newMachine = (id: string, power: MachinePower): Machine => ({
@@ -111,7 +115,8 @@ export function createLifecycle(world: {
     machine.callOff = agenda.after(drawMs(delay), happen);
   }
 
-  function become(machine: Machine, power: MachinePower, was: MachinePower | null = machine.power): void {
+  /** What is still hidden stays so: a provider does not show what it shows later sooner because there is more of it. */
+  function become(machine: Machine, power: MachinePower, was = powerShown(machine, agenda.now)): void {
     machine.shown = faults.strikes('eventualConsistency') ? { until: agenda.now + drawMs('stale'), power: was } : null;
     machine.power = power;
   }

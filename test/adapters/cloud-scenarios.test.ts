@@ -40,6 +40,8 @@ const hooksOf = (cloud: SimulatedCloud, { now, pass }: ReturnType<typeof handClo
   now,
   ips: IPS,
   advance: pass,
+  everyMs: 10_000,
+  patienceMs: 150_000,
   loseReply: () => cloud.faults.once('replyLost'),
   loseRequest: () => cloud.faults.once('requestLost'),
   throttle: (times) => cloud.faults.once('throttled', times),
@@ -50,13 +52,13 @@ const hooksOf = (cloud: SimulatedCloud, { now, pass }: ReturnType<typeof handClo
 
 const MANY = Array.from({ length: 30 }, (_, i) => ({ id: `i-1${i}`, ip: `10.0.1.${i + 1}`, state: 'stopped' as const }));
 
-/** Straight on the simulated cloud, in pages of five. */
+/** Straight on the simulated cloud, in pages of ten. */
 const simulated =
   (options: SimulatedCloudOptions, driven: CloudDriverOptions = {}) =>
   async (): Promise<CloudUnderTest> => {
     const clock = handClock();
     const cloud = cloudOn(clock, { instances: [...MACHINES, ...MANY], ...options });
-    return { driver: cloud.driver({ pageSize: 5, ...driven }), ...hooksOf(cloud, clock), fill: () => {} };
+    return { driver: cloud.driver({ pageSize: 10, ...driven }), ...hooksOf(cloud, clock), fill: () => {} };
   };
 
 /** By HTTP, with the AWS SDK. */
@@ -260,7 +262,7 @@ describe('a scenario fails for a driver', () => {
     [
       'that reads one page',
       'many instances are read page by page, each once',
-      reading(({ items }) => ({ items: items.slice(0, 5) })),
+      reading(({ items }) => ({ items: items.slice(0, 10) })),
     ],
     [
       'that answers a batch with its first refusal',

@@ -214,6 +214,14 @@ describe('the driver of a simulated cloud', () => {
       expect(cloud.instances().filter(({ ip }) => ip === '10.0.0.7')).toHaveLength(1);
     });
 
+    test('launches nothing once its permit has ended while it looked', async () => {
+      const { perform, cloud, now } = stage({ overlappingIps: true }, driven);
+      const { permit } = repeated(launch, 'mine');
+      const answers = await perform({ call: launch, permit: { ...permit, valid: () => now() < 20 } });
+      expect(answers).toMatchObject([{ code: 'ER0217' }]);
+      expect(cloud.calls()).toEqual({ DescribeInstances: { ok: 5 } });
+    });
+
     test('launches where nothing of it shows for long enough', async () => {
       const { perform, cloud } = stage({ overlappingIps: true }, driven);
       cloud.faults.once('requestLost');

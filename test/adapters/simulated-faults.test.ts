@@ -1,7 +1,7 @@
 import { FAULTS, type Fault } from 'fleetbeat/testing';
 import { describe, expect, test } from 'vitest';
 import { asInstant } from '../../src/domain/identity.ts';
-import { onIp, onService, permitted, stage } from '../support/simulated-stage.ts';
+import { FIXED_LATENCY, onIp, onService, permitted, stage } from '../support/simulated-stage.ts';
 
 const IP = '10.0.0.5';
 const ONE = {
@@ -147,6 +147,17 @@ describe('a read', () => {
     pass(7);
     expect((await readInstances()).items).toMatchObject([{ ip: IP, power: { state: 'pending' } }]);
   });
+});
+
+test('a new instance stays hidden for as long as it was to be, though its power changes meanwhile', async () => {
+  const { call, readInstances, faults, world, pass } = stage({ latency: { ms: { ...FIXED_LATENCY.ms, stale: [15, 15] } } });
+  faults.set({ eventualConsistency: 1 });
+  await call(onIp('launch', IP));
+  pass(10);
+  expect(world.powerAt(IP)).toBe('running');
+  expect((await readInstances()).items).toEqual([]);
+  pass(15);
+  expect((await readInstances()).items).toMatchObject([{ ip: IP, power: { state: 'running' } }]);
 });
 
 describe('a service', () => {

@@ -105,25 +105,31 @@ export function cloudDriver(
     return instances.at(-1)?.id ?? null;
   }
 
-  async function launchOnce(ip: Ip, { token, isRepeated }: Permit, signal: AbortSignal): Promise<void> {
-    const tokenOf = () => token;
-    if (accepted.has(token)) return;
-    if (launchedOnceBy === 'clientToken') {
-      await send('RunInstances', { ip, clientToken: token }, 'action', signal, tokenOf);
-      remember(token);
-      return;
-    }
+  /** Whether something shows, within the time that is given to it, that was launched for a token. */
+  async function shows(token: Token, signal: AbortSignal): Promise<boolean> {
     const filters = [{ name: `tag:${TAG}`, values: [token] }];
-    for (let lookedMs = 0; isRepeated && lookedMs <= lookMs; lookedMs += lookEveryMs) {
+    for (let lookedMs = 0; lookedMs <= lookMs; lookedMs += lookEveryMs) {
       if (lookedMs > 0) await sleep(lookEveryMs, signal);
       const { instances } = await send('DescribeInstances', { filters, maxResults: 5 }, 'action', signal);
-      if (instances.length > 0) return;
+      if (instances.length > 0) return true;
     }
-    await send('RunInstances', { ip, tags: { [TAG]: token } }, 'action', signal, tokenOf);
-    remember(token);
+    return false;
   }
 
-  async function launch(subject: Subject, permit: Permit, signal: AbortSignal): Promise<Problem | null> {
+  async function launchOnce(call: Call, ip: Ip, permit: Permit, signal: AbortSignal): Promise<Problem | null> {
+    const { token, isRepeated } = permit;
+    if (accepted.has(token)) return null;
+    const isByTag = launchedOnceBy === 'tag';
+    if (isByTag && isRepeated && (await shows(token, signal))) return null;
+    // To look takes its time; meanwhile another may have become the leader, and looked too.
+    if (!permit.valid()) return expired(ip, call);
+    const request = isByTag ? { ip, tags: { [TAG]: token } } : { ip, clientToken: token };
+    await send('RunInstances', request, 'action', signal, () => token);
+    remember(token);
+    return null;
+  }
+
+  async function launch(call: Call, subject: Subject, permit: Permit, signal: AbortSignal): Promise<Problem | null> {
     const wanted = 'ip' in subject ? null : wantedOf(subject.key);
     const ip = 'ip' in subject ? subject.ip : (wanted?.ip ?? ipOf.get(nameOf(subject.key)));
     if (ip === undefined || (wanted !== null && wanted.cloud !== name))
@@ -133,8 +139,7 @@ export function cloudDriver(
     if (owner !== undefined && !permit.isRepeated && !accepted.has(permit.token))
       return { subject: ip, code: 'ER0208', message: `${ip} belongs to ${owner}` };
     try {
-      await launchOnce(ip, permit, signal);
-      return null;
+      return await launchOnce(call, ip, permit, signal);
     } catch (error) {
       return problemOf(ip, error);
     }
@@ -236,7 +241,7 @@ export function cloudDriver(
         const subject = subjectText(what.subject);
         if (!permit.valid()) return expired(subject, call);
         if (what.verb === 'bootstrap') return { subject, code: 'ER0229', message: 'a cloud does not bootstrap its instances' };
-        if (what.verb === 'launch') return launch(what.subject, permit, signal);
+        if (what.verb === 'launch') return launch(call, what.subject, permit, signal);
         try {
           const id = await idOf(what.subject, signal);
           if (id === null) return { subject, code: 'ER0205', message: `${name} has no such instance` };

@@ -1,6 +1,6 @@
 import type { Instant, Ip } from '../../domain/identity.ts';
 import type { Random } from '../random.ts';
-import type { Machine, MachinePower } from '../simulated-machine.ts';
+import { type Machine, type MachinePower, powerShown } from '../simulated-machine.ts';
 import type { Launch, Selection, ShownInstance } from './actions.ts';
 import { Ec2Refusal } from './refusal.ts';
 import { type FilterNames, pageOf, passes } from './selection.ts';
@@ -53,9 +53,7 @@ export function createInstances(random: Random, now: () => number, publicIpOf: (
   const anywhere = new Map<Ip, Instance>();
   const slot = (ip: Ip, subnetId: string): string => `${subnetId} ${ip}`;
 
-  function powerOf({ machine: { shown, power } }: Instance): MachinePower | null {
-    return shown !== null && now() < shown.until ? shown.power : power;
-  }
+  const powerOf = ({ machine }: Instance): MachinePower | null => powerShown(machine, now());
 
   /** Whether a read shows it: neither too new nor too long gone. */
   const isListed = (instance: Instance): boolean => !instance.isForgotten && powerOf(instance) !== null;
