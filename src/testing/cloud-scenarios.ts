@@ -7,13 +7,13 @@ import { FleetError, isFleetError, messageOf } from '../errors.ts';
 
 /** What a test can do to a cloud past its driver; each scenario says what it needs. */
 export interface CloudHooks {
-  /** The cloud applies its next request that changes something, but the answer is lost. */
+  /** The cloud applies the next launch, but its answer is lost. */
   loseReply(): void | Promise<void>;
-  /** The next request that changes something does not reach the cloud, and nobody says so. */
+  /** The next launch does not reach the cloud, and nobody says so. */
   loseRequest(): void | Promise<void>;
   /** The next so many requests are over the limit. */
   throttle(times: number): void | Promise<void>;
-  /** The next launch or start finds no capacity. */
+  /** The next launch finds no capacity. */
   refuseCapacity(): void | Promise<void>;
   /** The provider takes back the instance at an ip. */
   interrupt(ip: string): void | Promise<void>;
@@ -207,7 +207,7 @@ async function launchedOnce(cloud: Played, call: PermittedCall): Promise<void> {
  *   test(name, () =>
  *     run(async () => {
  *       const cloud = simulatedCloud({ now, instances, eventualConsistency: 0.5 });
- *       return { driver: cloud.driver(), now, ips, advance, loseReply: () => cloud.faults.once('replyLost') };
+ *       return { driver: cloud.driver(), now, ips, advance, loseReply: () => cloud.strike('RunInstances', 'replyLost') };
  *     }));
  * ```
  */

@@ -4,7 +4,7 @@ export type { CallCounts } from './cloud/api.ts';
 export { type Bucket, type Buckets, EC2_BUCKETS } from './cloud/buckets.ts';
 export type { CloudDriverOptions } from './cloud/driver.ts';
 export type { CloudEndpoint, EndpointOptions } from './cloud/endpoint.ts';
-export { CLOUD_FAULTS, CLOUD_LATENCY_MS, type CloudDelay, type CloudFault } from './cloud/faults.ts';
+export { CLOUD_FAULTS, CLOUD_LATENCY_MS, type CloudDelay, type CloudFault, type RequestFault } from './cloud/faults.ts';
 export type { HostCommand } from './cloud/hosts.ts';
 export { type CloudHooks, type CloudScenario, type CloudUnderTest, cloudScenarios } from './cloud-scenarios.ts';
 export { type DriverCheck, type DriverUnderTest, driverContract } from './driver-contract.ts';

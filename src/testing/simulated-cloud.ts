@@ -4,11 +4,12 @@ import { asInstant, type Instant, type Ip, parseIp, type Token } from '../domain
 import type { InstanceFacts, SshAnswer } from '../domain/instance.ts';
 import { FleetError } from '../errors.ts';
 import { type CloudEffect, type CloudInstanceInput, createAccount } from './cloud/account.ts';
+import type { Ec2Action } from './cloud/actions.ts';
 import { type CallCounts, createApi } from './cloud/api.ts';
 import { type Buckets, createThrottle, EC2_BUCKETS } from './cloud/buckets.ts';
 import { type CloudDriverOptions, cloudDriver } from './cloud/driver.ts';
 import { type CloudEndpoint, type EndpointOptions, listenOn } from './cloud/endpoint.ts';
-import { CLOUD_FAULTS, CLOUD_LATENCY_MS, type CloudDelay, type CloudFault } from './cloud/faults.ts';
+import { CLOUD_FAULTS, CLOUD_LATENCY_MS, type CloudDelay, type CloudFault, type RequestFault } from './cloud/faults.ts';
 import { cloudShell, type HostCommand } from './cloud/hosts.ts';
 import type { Instance } from './cloud/instances.ts';
 import { seededRandom } from './random.ts';
@@ -77,7 +78,10 @@ export interface SimulatedCloud {
   effects(): readonly CloudEffect[];
   /** How many changes were made under this token. */
   applied(token: Token): number;
+  /** What goes wrong with anything that can. */
   readonly faults: SimulatedFaults<CloudFault>;
+  /** The fault strikes the next `times` (1) requests of an action, and no other: `strike('RunInstances', 'replyLost')`. */
+  strike(action: Ec2Action, fault: RequestFault, times?: number): void;
   /** Pulls the plug of an instance, by id or ip, or puts it back in. */
   power(idOrIp: string, power: 'off' | 'on'): void;
   /** The provider takes an instance back, as it does with spot instances. Default `terminate`. */
@@ -103,12 +107,13 @@ const realTime = async (ms: number, signal: AbortSignal): Promise<void> => {
  *
  * @example
  * ```ts
- * const cloud = simulatedCloud({ seed: 7, eventualConsistency: 0.5, errors: { replyLost: 0.1 } });
+ * const cloud = simulatedCloud({ seed: 7, eventualConsistency: 0.5, errors: { requestLost: 0.1 } });
+ * cloud.strike('RunInstances', 'replyLost');
  * await using endpoint = await cloud.listen();
  * const client = new EC2Client({ endpoint: endpoint.url, region: 'eu-west-1', credentials });
  * …
  * expect(cloud.instances().filter(({ ip }) => ip === '10.0.0.7')).toHaveLength(1);
- * expect(cloud.calls().RunInstances).toEqual({ replyLost: 1, ok: 1 });
+ * expect(cloud.calls().RunInstances).toMatchObject({ replyLost: 1, ok: 1 });
  * ```
  */
 export function simulatedCloud(options: SimulatedCloudOptions = {}): SimulatedCloud {
@@ -173,6 +178,7 @@ export function simulatedCloud(options: SimulatedCloudOptions = {}): SimulatedCl
     effects: () => [...account.effects],
     applied: (token) => account.effects.filter((effect) => effect.token === token).length,
     faults,
+    strike: (action, fault, times = 1) => api.strike(action, fault, times),
     power: (idOrIp, power) => arrive(() => account.setPower(instanceOf(idOrIp), power)),
     interrupt: (idOrIp, how = 'terminate') => arrive(() => account.interrupt(instanceOf(idOrIp), how)),
     setSsh(idOrIp, answer) {

@@ -42,10 +42,10 @@ const hooksOf = (cloud: SimulatedCloud, { now, pass }: ReturnType<typeof handClo
   advance: pass,
   everyMs: 10_000,
   patienceMs: 150_000,
-  loseReply: () => cloud.faults.once('replyLost'),
-  loseRequest: () => cloud.faults.once('requestLost'),
+  loseReply: () => cloud.strike('RunInstances', 'replyLost'),
+  loseRequest: () => cloud.strike('RunInstances', 'requestLost'),
   throttle: (times) => cloud.faults.once('throttled', times),
-  refuseCapacity: () => cloud.faults.once('noCapacity'),
+  refuseCapacity: () => cloud.strike('RunInstances', 'noCapacity'),
   interrupt: (ip) => cloud.interrupt(ip),
   launchedAt: (ip) => cloud.instances().filter((instance) => instance.ip === ip).length,
 });

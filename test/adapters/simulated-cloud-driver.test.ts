@@ -188,6 +188,19 @@ describe('the driver of a simulated cloud', () => {
     expect(cloud.instances()[1]?.power).toBe(power);
   });
 
+  test.each(['requestLost', 'replyLost', 'throttled', 'unavailable', 'noCapacity'] as const)(
+    'a fault that is to strike a launch strikes that, and nothing else: %s',
+    async (fault) => {
+      const { cloud, call, read } = stage();
+      cloud.strike('RunInstances', fault);
+      await read();
+      expect(await call(onIp('start', '10.0.0.1'))).toBeNull();
+      expect(await call(onIp('launch', '10.0.0.7'), 'mine')).not.toBeNull();
+      expect(await call(onIp('launch', '10.0.0.7'), 'mine')).toBeNull();
+      expect(cloud.instances()).toHaveLength(4);
+    },
+  );
+
   test('a launch or a start without capacity is refused, and goes through later', async () => {
     const { call, cloud } = stage({ errors: { noCapacity: 1 } });
     expect(await call(onIp('launch', '10.0.0.7'), 'mine')).toMatchObject({ code: 'ER0221' });

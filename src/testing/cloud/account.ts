@@ -10,7 +10,7 @@ import { createAddresses } from './addresses.ts';
 import type { CloudDelay, CloudFault } from './faults.ts';
 import { createInstances, type Instance, type Instances } from './instances.ts';
 import { createLaunches } from './launches.ts';
-import { Ec2Refusal } from './refusal.ts';
+import { Ec2Refusal, NO_CAPACITY } from './refusal.ts';
 
 /** An instance of the simulated cloud at its beginning. */
 export interface CloudInstanceInput {
@@ -95,7 +95,7 @@ export function createAccount(
         `You have requested more instances than your limit of ${options.quota} allows`,
       );
     if (running + count > options.capacity || faults.strikes('noCapacity'))
-      throw new Ec2Refusal('InsufficientInstanceCapacity', 'There is no capacity for your request at present');
+      throw new Ec2Refusal('InsufficientInstanceCapacity', NO_CAPACITY);
   }
 
   function mayBeInterrupted(instance: Instance): void {

@@ -20,6 +20,9 @@ export const CLOUD_FAULTS = [
 
 export type CloudFault = (typeof CLOUD_FAULTS)[number];
 
+/** What can go wrong with one request. */
+export type RequestFault = Exclude<CloudFault, 'interrupted' | 'eventualConsistency'>;
+
 const SECOND = 1000;
 const { pending, stopping, terminated, stale, 'ssh-up': sshUp, 'shutting-down': shuttingDown } = DEFAULT_LATENCY_MS;
 

@@ -27,6 +27,8 @@ const STATUS = {
 
 export type Ec2Code = keyof typeof STATUS;
 
+export const NO_CAPACITY = 'There is no capacity for your request at present';
+
 /** The simulated EC2 has refused a request, and applied nothing of it. */
 export class Ec2Refusal extends Error {
   override readonly name = 'Ec2Refusal';
