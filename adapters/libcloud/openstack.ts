@@ -3,6 +3,7 @@ import { at, listAt, textAt } from './at.ts';
 import type { CloudOptions, RestCloud } from './cloud.ts';
 import { type CloudDriver, cloudDriver } from './driver.ts';
 import { type KeystoneAuth, keystoneLogin } from './keystone.ts';
+import { createFaults } from './openstack/faults.ts';
 import { queryOf } from './route.ts';
 
 /** In Nova's words, as the body of `POST /servers` has them; whatever else stands there is sent as it is. */
@@ -159,6 +160,7 @@ function describe(options: OpenstackOptions): RestCloud<OpenstackLaunch> {
         fault: at(server, 'fault', 'message'),
       };
     },
+    complete: createFaults(),
     states: STATES,
     verbs: {
       start: ({ raw = '' }) => ({ ...ACTION, body: STARTS[raw] ?? { 'os-start': null } }),

@@ -64,6 +64,24 @@ test('an ERROR is told with its fault', async () => {
   expect(problems).toEqual([{ subject: 'a', code: 'ER0221', message: 'No valid host was found.' }]);
 });
 
+test('a fault that the list leaves out is asked for once, and the list is as good without it', async () => {
+  const server = { id: 'a', status: 'ERROR', addresses: {} };
+  let isBroken = true;
+  cloud.api.intercept(({ method, path }) => {
+    if (method !== 'GET') return null;
+    if (path.endsWith('/servers/detail')) return { body: { servers: [server] } };
+    return isBroken ? { status: 404 } : { body: { server: { ...server, fault: { message: 'No valid host was found.' } } } };
+  });
+  const driver = cloud.driver();
+  expect(await driver.observe(want, never)).toMatchObject({ items: [{ id: 'a' }], complete: true, problems: [] });
+  isBroken = false;
+  for (let beat = 0; beat < 3; beat++) {
+    const { problems } = await driver.observe(want, never);
+    expect(problems).toEqual([{ subject: 'a', code: 'ER0221', message: 'No valid host was found.' }]);
+  }
+  expect(cloud.api.received.filter(({ path }) => path.endsWith('/servers/a'))).toHaveLength(2);
+});
+
 test('the address is the first fixed IPv4, or that of the chosen network', async () => {
   const addresses = {
     one: [
