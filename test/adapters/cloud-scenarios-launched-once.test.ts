@@ -4,31 +4,30 @@ import { isThorough, PATIENCE_MS } from '../properties/runs.ts';
 import { type Death, playLaunches } from '../support/launch-history.ts';
 import { joinLaunchingProgram, KILLS, launchThroughKills } from '../support/launching-lives.ts';
 
-const HISTORIES = isThorough ? 1000 : 100;
+const DEATHS = ['at its store', 'before the call', 'during the call', 'with the call on its way', 'after the call'] as const;
 
-describe.each(['clientToken'] as const)('on a cloud that knows a launch that is repeated by its %s', (launchedOnceBy) => {
-  test('whatever is lost, and whenever a process dies, each instance that is asked for is launched, once', {
-    timeout: PATIENCE_MS,
-  }, async () => {
-    const wrong: string[] = [];
-    const deaths: Partial<Record<Death, number>> = {};
-    for (let seed = 0; seed < HISTORIES; seed++) {
-      const outcome = await playLaunches(seed, launchedOnceBy);
-      wrong.push(...outcome.wrongs.map((what) => `seed ${seed}: ${what}`));
-      for (const [how, count] of Object.entries(outcome.deaths) as [Death, number][]) deaths[how] = (deaths[how] ?? 0) + count;
-    }
-    expect(wrong).toEqual([]);
-    // Else nothing was tried.
-    for (const how of [
-      'at its store',
-      'before the call',
-      'during the call',
-      'with the call on its way',
-      'after the call',
-    ] as const)
-      expect(deaths[how], how).toBeGreaterThan(HISTORIES / 20);
-  });
-});
+describe.each([
+  ['clientToken', 'until somebody has it retried', isThorough ? 1000 : 60],
+  ['tag', 'until it works', isThorough ? 500 : 40],
+] as const)(
+  'on a cloud that knows a launch that is repeated by its %s, by a fleet that tries %s',
+  (launchedOnceBy, trying, count) => {
+    test('whatever is lost, and whenever a process dies, each instance that is asked for is launched, once', {
+      timeout: PATIENCE_MS,
+    }, async () => {
+      const wrong: string[] = [];
+      const deaths: Partial<Record<Death, number>> = {};
+      for (let seed = 0; seed < count; seed++) {
+        const outcome = await playLaunches(seed, launchedOnceBy, trying);
+        wrong.push(...outcome.wrongs.map((what) => `seed ${seed}: ${what}`));
+        for (const [how, times] of Object.entries(outcome.deaths) as [Death, number][]) deaths[how] = (deaths[how] ?? 0) + times;
+      }
+      expect(wrong).toEqual([]);
+      // Else nothing was tried.
+      for (const how of DEATHS) expect(deaths[how], how).toBeGreaterThan(count / 20);
+    });
+  },
+);
 
 describe('a process that is killed', () => {
   const rounds = isThorough ? 8 : 1;

@@ -227,6 +227,13 @@ describe('the driver of a simulated cloud', () => {
       expect(cloud.instances().filter(({ ip }) => ip === '10.0.0.7')).toHaveLength(1);
     });
 
+    test('knows nothing of a repeated launch that it cannot look for', async () => {
+      const { perform, cloud } = stage({ overlappingIps: true }, driven);
+      cloud.strike('DescribeInstances', 'throttled');
+      expect(await perform(repeated(launch, 'mine'))).toMatchObject([{ code: 'ER0220' }]);
+      expect(cloud.calls()).toEqual({ DescribeInstances: { RequestLimitExceeded: 1 } });
+    });
+
     test('launches nothing once its permit has ended while it looked', async () => {
       const { perform, cloud, now } = stage({ overlappingIps: true }, driven);
       const { permit } = repeated(launch, 'mine');

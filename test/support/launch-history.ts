@@ -30,6 +30,9 @@ const DEATHS = ['at its store', 'before the call', 'during the call', 'with the 
 /** How a cloud knows a launch that is repeated. */
 export type LaunchedOnceBy = 'clientToken' | 'tag';
 
+/** Whether what goes wrong is tried until it works, or given up soon, for a person to have it tried again. */
+export type Trying = 'until it works' | 'until somebody has it retried';
+
 const POLICY: Partial<Policy> = {
   leaseMs: 5000,
   claimMs: 6000,
@@ -55,6 +58,7 @@ const LOOK = { lookMs: 40_000, lookEveryMs: 4000 };
 export async function playLaunches(
   seed: number,
   launchedOnceBy: LaunchedOnceBy,
+  trying: Trying,
   trace: (line: string) => void = () => {},
 ): Promise<LaunchOutcome> {
   const random = seededRandom(seed).fork(launchedOnceBy);
@@ -71,7 +75,10 @@ export async function playLaunches(
   });
   const store = memory({ now: () => asInstant(clock.now()) });
   const ips = Array.from({ length: random.between(1, 3) }, (_, i) => `10.0.0.${i + 1}`);
-  const attempts = { attempts: random.between(1, 3), callAttempts: random.between(1, 3) };
+  const attempts =
+    trying === 'until it works'
+      ? { attempts: 1000, callAttempts: 3 }
+      : { attempts: random.between(1, 3), callAttempts: random.between(1, 3) };
   const deaths: Partial<Record<Death, number>> = {};
   const hung: (() => void)[] = [];
   const acknowledged = new Map<string, readonly string[]>();
@@ -144,8 +151,10 @@ export async function playLaunches(
     return [`${launched.length} instances were launched at ${ip}: ${launched.map(({ id }) => id).join(', ')}`];
   });
   if (!isSettled()) wrongs.push(`not at its end after ${beats} beats: ${JSON.stringify(life.fleet.actions())}`);
-  await life.fleet.stop();
+  // Where it has not come to its end, nor does this.
+  void life.fleet.stop();
   for (const free of hung) free();
+  await turns();
   clock.close();
   return { wrongs, deaths, cloud };
 }

@@ -105,12 +105,18 @@ export function cloudDriver(
     return instances.at(-1)?.id ?? null;
   }
 
-  /** Whether something shows, within the time that is given to it, that was launched for a token. */
+  /**
+   * Whether something shows, within the time that is given to it, that was launched for a token.
+   * @throws Unanswered where it could not be looked for: then nobody knows yet what has become of the first call
+   */
   async function shows(token: Token, signal: AbortSignal): Promise<boolean> {
     const filters = [{ name: `tag:${TAG}`, values: [token] }];
     for (let lookedMs = 0; lookedMs <= lookMs; lookedMs += lookEveryMs) {
       if (lookedMs > 0) await sleep(lookEveryMs, signal);
-      const { instances } = await send('DescribeInstances', { filters, maxResults: 5 }, 'action', signal);
+      const look = send('DescribeInstances', { filters, maxResults: 5 }, 'action', signal);
+      const { instances } = await look.catch((error: unknown) => {
+        throw error instanceof Ec2Refusal ? new Unanswered() : error;
+      });
       if (instances.length > 0) return true;
     }
     return false;
