@@ -13,7 +13,7 @@ describe.each([
   'on a cloud that knows a launch that is repeated by its %s, by a fleet that tries %s',
   (launchedOnceBy, trying, count) => {
     test('whatever is lost, and whenever a process dies, each instance that is asked for is launched, once', {
-      timeout: PATIENCE_MS,
+      timeout: 3 * PATIENCE_MS,
     }, async () => {
       const wrong: string[] = [];
       const deaths: Partial<Record<Death, number>> = {};
@@ -30,7 +30,7 @@ describe.each([
 );
 
 describe('a process that is killed', () => {
-  const rounds = isThorough ? 8 : 1;
+  const rounds = isThorough ? 4 : 1;
   /** Processes mostly wait. */
   const lanes = 2 * availableParallelism();
   /** Everyday, only where it matters most. */
@@ -42,7 +42,7 @@ describe('a process that is killed', () => {
   });
 
   test('before, during or after its request to EC2 leaves a store with which another one launches once', {
-    timeout: PATIENCE_MS,
+    timeout: 3 * PATIENCE_MS,
   }, async () => {
     const due = Array.from({ length: rounds }, (_, seed) => kills.map((kill) => ({ seed, kill }))).flat();
     const found: object[] = [];
