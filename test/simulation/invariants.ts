@@ -157,7 +157,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
       if (happening.is === 'looks' || happening.is === 'learns') {
         for (const one of fired.values()) {
           const action = one.by === happening.by ? book.known(one.by).get(one.id) : undefined;
-          if (action) one.wasCrowded ||= predecessorsOf(action, one.by, book).length > 0;
+          if (action) one.wasCrowded ||= isCrowded(action, one.by, book);
         }
       }
       if (happening.is === 'looks') {
@@ -197,7 +197,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
       const claim = fired.get(`${by.name} ${id}`);
       fired.delete(`${by.name} ${id}`);
       if (!action || !before || !claim || !isPutBack(before, action)) return null;
-      if (claim.wasCrowded || predecessorsOf(action, by, book).length > 0) return null;
+      if (claim.wasCrowded || isCrowded(action, by, book)) return null;
       // A source that has been silent since is not believed any more.
       return book.sight(by).holds({ ...action, armedAt: asInstant(now + 1) }, now, policy.freshMs)
         ? `${by.name} lets ${textOf(action)} wait again for ${triggerText(action.when)}, which holds`
@@ -436,6 +436,10 @@ export const predecessorsOf = (action: Action, life: Life, book: Book): readonly
   [...book.known(life).values()].filter(
     (other) => other.lane === action.lane && isBefore(other, action) && !isEnded(other) && book.hasFound(life, other),
   );
+
+/** Whether something that a fleet has read, however it came upon it, stands in front of an action. */
+const isCrowded = (action: Action, life: Life, book: Book): boolean =>
+  [...book.known(life).values()].some((other) => other.lane === action.lane && isBefore(other, action) && !isEnded(other));
 
 /** Two fleets that arm at once may give one place twice; then the ids decide. */
 const isBefore = (a: Action, b: Action): boolean => a.order < b.order || (a.order === b.order && a.id < b.id);
