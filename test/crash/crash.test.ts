@@ -10,7 +10,7 @@ import { brokenToTheDoctor, brokenToThoseWhoAsk } from './promises.ts';
 
 /** Histories that are played at once. */
 const LANES = availableParallelism();
-const PATIENCE_MS = 600_000;
+const PATIENCE_MS = 1_800_000;
 
 let program = '';
 beforeAll(async () => {
@@ -48,8 +48,8 @@ async function dieAtEach({ around, lanes, deaths }: Matrix): Promise<readonly st
     }
   };
   await Promise.all(Array.from({ length: lanes }, (_, lane) => play(lane)));
-  // One history may have a few moments less than another.
-  expect(died).toBeGreaterThan(0.9 * count);
+  // One history may have fewer moments than another, the more so on a busy machine.
+  expect(died).toBeGreaterThan(0.8 * count);
   return found;
 }
 
