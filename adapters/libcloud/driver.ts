@@ -84,7 +84,12 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
       return known?.find((one) => one.id === id) ?? { id };
     }
     const at = (instances: readonly Known[] | null) => instances?.filter((one) => one.ip === ip && isAlive(one)) ?? [];
-    const found = at(known).length > 0 ? at(known) : at((await reads.before()).instances);
+    let found = at(known);
+    if (found.length === 0) {
+      const { instances, complete } = await reads.before();
+      found = at(instances);
+      if (found.length === 0 && !complete) return refuse(text, 'ER0235', `${name} did not list all of its instances`);
+    }
     if (found.length > 1) return refuse(text, 'ER0208', `${name} has ${found.length} live instances at ${ip}`);
     return found[0] ?? refuse(text, 'ER0205', `${name} has no live instance at ${ip}`);
   }
@@ -100,6 +105,10 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
       return once(`${permit.token} launch ${ip}`, () => launcher.launch(ip, permit, signal));
     }
     if (!isPowerVerb(verb)) return refuse(text, 'ER0229', `${name} has no way to ${verb} an instance`);
+    if (verb === 'reboot' && permit.isRepeated) {
+      // No state tells whether it was done, and nobody wants two.
+      return refuse(text, 'ER0220', `${doText(what)}: it was perhaps called before, and this would be a second one`);
+    }
     return once(`${permit.token} ${verb} ${text}`, async () => {
       const target = await meant(what.subject, reads);
       if ('code' in target) return target;

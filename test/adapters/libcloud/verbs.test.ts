@@ -221,7 +221,7 @@ describe.each(FAKES)('%s', (_, openFake) => {
     expect(cloud.effects).toHaveLength(1);
   });
 
-  test('launches nothing where it cannot see all that is there', async () => {
+  test('launches nothing where it cannot see all that is there, and calls nobody missing', async () => {
     const cloud = await open<FakeCloud & { pageSize: number }>();
     cloud.pageSize = 1;
     for (let n = 1; n <= 2; n++) cloud.add({ ip: `10.0.1.${n}` });
@@ -230,7 +230,17 @@ describe.each(FAKES)('%s', (_, openFake) => {
       method === 'GET' && /detail|droplets|servers|query/.test(path) && ++pages > 1 ? { status: 500 } : null,
     );
     expect(await one(cloud.driver({ retries: 0 }), '10.0.0.5', 'launch')).toMatchObject({ code: 'ER0235' });
+    pages = 0;
+    // It may be on a page that did not come.
+    expect(await one(cloud.driver({ retries: 0 }), '10.0.0.9', 'stop')).toMatchObject({ code: 'ER0235' });
     expect(cloud.machines).toHaveLength(2);
+  });
+
+  test('reboots nothing a second time that was perhaps rebooted before', async () => {
+    const cloud = await open();
+    cloud.add({ ip: '10.0.0.1', state: cloud.words.running });
+    expect(await one(cloud.driver(), '10.0.0.1', 'reboot', { isRepeated: true })).toMatchObject({ code: 'ER0220' });
+    expect(cloud.effects).toEqual([]);
   });
 
   test('says of a 5xx that nobody knows, and repeats only what may be repeated', async () => {
