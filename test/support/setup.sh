@@ -12,6 +12,8 @@ if [ -n "${CI:-}" ]; then
   [ -f /usr/share/java/jetty9-server.jar ] && [ -f /usr/share/java/jaxb-impl.jar ] && [ -f /usr/share/java/jaxws-api.jar ] ||
     missing+=(libservlet-api-java libcommons-lang3-java libslf4j-java libfreemarker-java libjoda-time-java
       libjackson2-databind-java libjaxb-api-java libjaxb-java libjaxws-api-java libjetty9-java)
+fi
+if [ -n "${FLEETBEAT_OPENSTACK:-}" ]; then
   # A real OpenStack, with the database and the queue that it stands on.
   for program in mariadbd nova-api nova-conductor nova-scheduler nova-compute keystone-manage placement-manage glance-api \
     neutron-server uwsgi; do
