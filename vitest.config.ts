@@ -22,6 +22,7 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, ...heavy],
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // A poll ends as soon as it may; only a failure takes this long, on a machine that is busy.
     expect: { poll: { timeout: 20_000 } },
     // The tests of the real servers mostly wait; one worker a core would leave the cores idle.
