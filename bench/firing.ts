@@ -29,7 +29,7 @@ const GOALS: { readonly [S in StoreName]?: Goal } = { sqlite: { ratio: 3 }, memc
 export async function* firing(
   library: Library,
   selection: Selection,
-  scale: FiringScale = { actions: 500, alone: 25, rounds: { warmUp: 2, timed: 7 } },
+  scale: FiringScale = { actions: 500, alone: 25, rounds: { warmUp: 8, timed: 9 } },
   stores: readonly StoreName[] = STORES,
 ): AsyncGenerator<Figure> {
   for (const name of stores) {

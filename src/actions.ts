@@ -1,4 +1,4 @@
-import { type AnyStateMachine, fromPromise, type InspectionEvent } from 'xstate';
+import type { AnyStateMachine, InspectionEvent } from 'xstate';
 import {
   type ActionContext,
   type ActionLimits,
@@ -7,8 +7,8 @@ import {
   type ClaimOutput,
   type DispatchInput,
   type DispatchOutput,
-  type Effect,
 } from '../machines/index.ts';
+import type { EffectFunction } from './charts/effects.ts';
 import { createCharts, type Step } from './charts.ts';
 import type { Claims } from './claims.ts';
 import { type Action, type ActionStatus, isEnded, isLive } from './domain/action.ts';
@@ -39,7 +39,7 @@ export interface Actions {
 export function createActions(fleet: {
   readonly queue: ActionQueue;
   readonly claims: Claims;
-  readonly dispatch: Effect<DispatchInput, DispatchOutput>;
+  readonly dispatch: EffectFunction<DispatchInput, DispatchOutput>;
   readonly limits: ActionLimits;
   readonly now: () => Instant;
   readonly judge: (action: Action) => Verdict;
@@ -59,19 +59,18 @@ export function createActions(fleet: {
   let leading = false;
 
   const charts = createCharts<ActionId>({
-    machine: actionMachine.provide({
-      actors: {
-        claim: fromPromise<ClaimOutput, ClaimInput>(({ input }) => fleet.claims.claim(input)),
-        dispatch: fleet.dispatch,
-      },
-    }) as unknown as AnyStateMachine,
-    sampleInput: { action: SAMPLE },
+    machine: actionMachine as unknown as AnyStateMachine,
+    effects: { claim, dispatch: fleet.dispatch },
     contextOf: (id) => contextOf(queue.get(id) ?? { ...SAMPLE, id }, fleet.limits),
     liveActors: fleet.liveActors,
     inspect: fleet.inspect,
     onStep: save,
     onFault: (id, error) => fleet.onFault(`actions/${id}`, error),
   });
+
+  function claim({ input }: { readonly input: ClaimInput }): Promise<ClaimOutput> {
+    return fleet.claims.claim(input);
+  }
 
   function save(_: ActionId, { before, after }: Step): void {
     const status = after.value as ActionStatus;

@@ -1,17 +1,14 @@
 import {
-  type ActorLogicFrom,
   type AnyActorRef,
   type AnyMachineSnapshot,
   type AnyStateMachine,
   createActor,
+  type EventObject,
+  fromPromise,
   type InspectionEvent,
 } from 'xstate';
-
-/** A chart that nobody watches and that does nothing: enough to go on from. */
-interface Row {
-  readonly value: unknown;
-  readonly context: unknown;
-}
+import { compiled, type Move, type Standing } from './charts/compiled.ts';
+import { createEffects, type EffectFunction, type Running } from './charts/effects.ts';
 
 /** A chart as a running XState actor. */
 interface Live {
@@ -19,47 +16,69 @@ interface Live {
   /** How many hold on to it; a held actor is never made a row. */
   pins: number;
   snapshot: AnyMachineSnapshot;
-  /** Its key, and the keys that mean it too. */
-  readonly names: string[];
 }
 
-/** What a chart was just before and just after an event. */
+/** Where a chart is and what it knows. */
+export interface Place {
+  readonly value: unknown;
+  readonly context: unknown;
+}
+
+/** Where a chart was just before and is just after an event. */
 export interface Step {
-  readonly before: AnyMachineSnapshot | null;
-  readonly after: AnyMachineSnapshot;
+  readonly before: Place;
+  readonly after: Place;
 }
 
-/** One chart per key: an actor while it is busy or watched, in large fleets a row while it is quiet. */
+/** Whoever waits for a chart. */
+export interface Listener {
+  emitted?(event: EventObject): void;
+  /** It has moved, or is another one now. */
+  changed?(): void;
+  /** It failed and is gone. */
+  failed?(): void;
+}
+
+/**
+ * One chart per key. It is a row of a table, and costs little, until somebody holds it as an actor or an inspector watches:
+ * the same machine either way, with the same effects, which go on when a row becomes an actor.
+ */
 export interface Charts<K extends string> {
   readonly size: number;
   has(key: K): boolean;
   /** Sends an event; the chart is made where there is none. */
-  deliver(key: K, event: { readonly type: string }): void;
+  deliver(key: K, event: EventObject): void;
+  /** Whether the chart would take an event. */
+  takes(key: K, event: EventObject): boolean;
+  /** Whether the chart has come to its end. */
+  isOver(key: K): boolean;
+  /** @returns a function that ends this */
+  listen(key: K, listener: Listener): () => void;
   /** The live actor of a key, held until the release. */
   hold(key: K): AnyActorRef;
   release(key: K): void;
-  /** The last snapshot, without making a row live. */
-  peek(key: K): { readonly value: unknown; readonly context: unknown } | undefined;
+  /** Where a chart stands, without making a row live. */
+  peek(key: K): Place | undefined;
   /** Puts a chart where it stood in an earlier life. */
   restore(key: K, value: unknown, context: unknown): void;
   /** Makes `alias` another name of `key`. */
   alias(alias: K, key: K): void;
   /** Ends a chart and forgets it. */
   drop(key: K): void;
-  /** The keys whose actors carry the tag `busy`. */
+  /** The keys whose charts carry the tag `busy`. */
   busy(): readonly K[];
-  /** Makes rows of quiet actors where there are too many. */
+  /** Makes rows of actors that are quiet and that nobody holds. */
   settle(): void;
   stop(): void;
 }
 
 export function createCharts<K extends string>(options: {
   readonly machine: AnyStateMachine;
-  /** Any input that the machine takes; only the initial state is read from it. */
-  readonly sampleInput: unknown;
+  /** What the machine invokes, by name. */
+  readonly effects: Readonly<Record<string, EffectFunction<never, unknown>>>;
   /** The context of a new chart. */
   readonly contextOf: (key: K) => unknown;
-  /** Beyond so many charts, quiet ones are rows. */
+  /** Where an inspector watches, so many charts are actors all the time. */
   readonly liveActors: number;
   readonly inspect: ((event: InspectionEvent) => void) | undefined;
   /** Told after every event that changed a chart. */
@@ -67,190 +86,239 @@ export function createCharts<K extends string>(options: {
   /** A chart failed; it is gone, and made anew when next needed. */
   readonly onFault: (key: K, error: unknown) => void;
 }): Charts<K> {
-  const { machine } = options;
-  const charts = new Map<K, Row | Live>();
-  const lives = new Set<Live>();
+  const chart = compiled(options.machine);
+  const liveActors = options.inspect ? options.liveActors : 0;
+  const charts = new Map<K, Standing | Live>();
+  const lives = new Map<K, Live>();
+  const aliases = new Map<K, K>();
   const busy = new Set<K>();
-  const inert = createActor(machine as ActorLogicFrom<AnyStateMachine>, { input: options.sampleInput as never });
-  const initial = inert.getSnapshot() as AnyMachineSnapshot;
-  const scope = inertScope(inert);
-  /** One snapshot per value: a row needs no more than that and its context. */
-  const templates = new Map<string, AnyMachineSnapshot>();
+  const listeners = new Map<K, Set<Listener>>();
+  /** The events that have come to a row while it was dealing with one. */
+  const mailboxes = new Map<K, EventObject[]>();
+  const effects = createEffects<K>(options.effects, (key, event) => send(key, event));
+  /** What runs for the row that is being made an actor just now. */
+  let handedOver: readonly Running[] = [];
+  let machine: AnyStateMachine | undefined;
 
-  function snapshotOf(row: Row): AnyMachineSnapshot {
-    const text = JSON.stringify(row.value);
-    let template = templates.get(text);
-    if (!template) {
-      template = machine.resolveState({ value: row.value as never, context: {} }) as AnyMachineSnapshot;
-      templates.set(text, template);
-    }
-    return { ...template, context: row.context } as AnyMachineSnapshot;
-  }
+  const keyOf = (name: K): K => aliases.get(name) ?? name;
 
-  function rowOf(snapshot: AnyMachineSnapshot): Row {
-    const text = JSON.stringify(snapshot.value);
-    if (!templates.has(text))
-      templates.set(text, machine.resolveState({ value: snapshot.value, context: {} }) as AnyMachineSnapshot);
-    return { value: templates.get(text)?.value, context: snapshot.context };
-  }
-
-  function wake(key: K, row: Row): Live {
-    const children = effectsOf(snapshotOf(row), inert);
-    const snapshot = { status: 'active', value: row.value, context: row.context, children, historyValue: {}, tags: [] };
-    const actor = createActor(machine as ActorLogicFrom<AnyStateMachine>, {
-      id: key,
-      snapshot: snapshot as never,
-      ...(options.inspect ? { inspect: options.inspect } : {}),
-    });
-    const live: Live = { actor, pins: 0, snapshot: actor.getSnapshot() as AnyMachineSnapshot, names: [key] };
-    actor.subscribe({
-      next: (after) => step(live, after as AnyMachineSnapshot),
-      error: (error) => fault(live, error),
-    });
-    charts.set(key, live);
-    lives.add(live);
-    if (live.snapshot.hasTag('busy')) busy.add(key);
-    actor.start();
-    return live;
-  }
-
-  function step(live: Live, after: AnyMachineSnapshot): void {
-    const before = live.snapshot;
-    if (before === after) return;
-    live.snapshot = after;
-    if (!lives.has(live)) return;
-    const key = nameOf(live);
-    if (after.hasTag('busy')) busy.add(key);
-    else busy.delete(key);
-    options.onStep?.(key, { before, after });
-  }
-
-  function fault(live: Live, error: unknown): void {
-    if (!lives.has(live)) return;
-    forget(live);
-    options.onFault(nameOf(live), error);
-  }
-
-  function forget(live: Live): void {
-    for (const name of live.names) charts.delete(name as K);
-    lives.delete(live);
-    busy.delete(nameOf(live));
-  }
-
-  const nameOf = (live: Live): K => live.names[0] as K;
-
-  const isLive = (chart: Row | Live): chart is Live => 'actor' in chart;
-
-  function chartOf(key: K): Row | Live {
+  function chartOf(key: K): Standing | Live {
     const known = charts.get(key);
     if (known) return known;
-    const row: Row = { value: initial.value, context: options.contextOf(key) };
-    if (charts.size < options.liveActors) return wake(key, row);
+    const row: Standing = { configuration: chart.initial, context: options.contextOf(key) };
+    if (charts.size < liveActors) return wake(key, row);
     charts.set(key, row);
     return row;
   }
 
-  function awake(key: K): Live {
-    const chart = chartOf(key);
-    return isLive(chart) ? chart : wake(key, chart);
+  function send(key: K, event: EventObject): void {
+    const found = chartOf(key);
+    if (isLive(found)) {
+      if (found.snapshot.status === 'active') found.actor.send(event);
+      return;
+    }
+    const mailbox = mailboxes.get(key);
+    if (mailbox) {
+      mailbox.push(event);
+      return;
+    }
+    const own = [event];
+    mailboxes.set(key, own);
+    try {
+      for (let next = own.shift(); next; next = own.shift()) {
+        const row = chartOf(key);
+        if (isLive(row)) row.actor.send(next);
+        else moveRow(key, row, next);
+      }
+    } finally {
+      mailboxes.delete(key);
+    }
+  }
+
+  function moveRow(key: K, row: Standing, event: EventObject): void {
+    let move: Move | null;
+    try {
+      move = chart.move(row, event);
+    } catch (error) {
+      fault(key, error);
+      return;
+    }
+    if (!move) return;
+    if (move.begun.length > 0 && options.inspect) {
+      wake(key, row).actor.send(event);
+      return;
+    }
+    const { to, stopped, emitted, begun } = move;
+    charts.set(key, to);
+    for (const id of stopped) effects.stop(key, id);
+    for (const told of emitted) tell(key, (listener) => listener.emitted?.(told));
+    if (charts.get(key) !== to) return;
+    for (const effect of begun) effects.begin(key, effect);
+    if (to.configuration.isOver) effects.stopAll(key);
+    moved(key, { before: placeOf(row), after: placeOf(to) }, to.configuration.tags.has('busy'));
+  }
+
+  function moved(key: K, step: Step, isBusy: boolean): void {
+    if (isBusy) busy.add(key);
+    else busy.delete(key);
+    options.onStep?.(key, step);
+    tell(key, (listener) => listener.changed?.());
+  }
+
+  function tell(key: K, about: (listener: Listener) => void): void {
+    const all = listeners.get(key);
+    if (all) for (const listener of [...all]) about(listener);
+  }
+
+  /** The machine for actors. What a row has begun already is not begun again, but waited for. */
+  function machineOfActors(): AnyStateMachine {
+    machine ??= options.machine.provide({
+      actors: Object.fromEntries(
+        Object.entries(options.effects).map(([src, effect]) => [
+          src,
+          fromPromise<unknown, never>(({ input, signal, self }) => {
+            const run = handedOver.find(({ id }) => id === self.id);
+            if (!run) return effect({ input, signal });
+            signal.addEventListener('abort', run.stop, { once: true });
+            return run.promise;
+          }),
+        ]),
+      ),
+    } as never) as AnyStateMachine;
+    return machine;
+  }
+
+  function wake(key: K, row: Standing): Live {
+    const { configuration, context } = row;
+    const children = Object.fromEntries(
+      chart.effectsOf(row).map(({ id, src, input }) => [id, { src, snapshot: { status: 'active', input } }]),
+    );
+    const status = configuration.isOver ? 'done' : 'active';
+    const snapshot = { status, value: configuration.value, context, children, historyValue: {}, tags: [] };
+    const actor = createActor(machineOfActors(), {
+      id: key,
+      snapshot: snapshot as never,
+      ...(options.inspect ? { inspect: options.inspect } : {}),
+    });
+    const live: Live = { actor, pins: 0, snapshot: actor.getSnapshot() as AnyMachineSnapshot };
+    actor.on('*', (told: EventObject) => tell(key, (listener) => listener.emitted?.(told)));
+    actor.subscribe({
+      next: (after) => step(key, live, after as AnyMachineSnapshot),
+      error: (error) => {
+        if (lives.get(key) === live) fault(key, error);
+      },
+    });
+    charts.set(key, live);
+    lives.set(key, live);
+    if (live.snapshot.hasTag('busy')) busy.add(key);
+    handedOver = effects.handOver(key);
+    actor.start();
+    handedOver = [];
+    return live;
+  }
+
+  function step(key: K, live: Live, after: AnyMachineSnapshot): void {
+    const before = live.snapshot;
+    if (before === after) return;
+    live.snapshot = after;
+    if (lives.get(key) === live) moved(key, { before, after }, after.hasTag('busy'));
+  }
+
+  function fault(key: K, error: unknown): void {
+    effects.stopAll(key);
+    forget(key);
+    options.onFault(key, error);
+    tell(key, (listener) => listener.failed?.());
+  }
+
+  function forget(key: K): void {
+    charts.delete(key);
+    lives.delete(key);
+    busy.delete(key);
+    mailboxes.get(key)?.splice(0);
+    if (aliases.size > 0) for (const [alias, of] of aliases) if (of === key) aliases.delete(alias);
   }
 
   return {
     get size() {
       return charts.size;
     },
-    has: (key) => charts.has(key),
-    deliver(key, event) {
-      const chart = chartOf(key);
-      if (isLive(chart)) {
-        if (chart.snapshot.status === 'active') chart.actor.send(event);
-        return;
-      }
-      const before = snapshotOf(chart);
-      try {
-        const after = machine.transition(before, event, scope) as AnyMachineSnapshot;
-        if (after === before) return;
-        if (hasEffects(after)) {
-          wake(key, chart).actor.send(event);
-          return;
-        }
-        charts.set(key, rowOf(after));
-        options.onStep?.(key, { before, after });
-      } catch (error) {
-        charts.delete(key);
-        options.onFault(key, error);
-      }
+    has: (name) => charts.has(keyOf(name)),
+    deliver: (name, event) => send(keyOf(name), event),
+    takes(name, event) {
+      const found = chartOf(keyOf(name));
+      return isLive(found) ? found.snapshot.status === 'active' && found.snapshot.can(event) : chart.takes(found, event);
     },
-    hold(key) {
-      const live = awake(key);
+    isOver(name) {
+      const found = chartOf(keyOf(name));
+      return isLive(found) ? found.snapshot.status !== 'active' : found.configuration.isOver;
+    },
+    listen(name, listener) {
+      const key = keyOf(name);
+      const all = listeners.get(key) ?? new Set();
+      listeners.set(key, all.add(listener));
+      return () => {
+        all.delete(listener);
+        if (all.size === 0 && listeners.get(key) === all) listeners.delete(key);
+      };
+    },
+    hold(name) {
+      const key = keyOf(name);
+      const found = chartOf(key);
+      const live = isLive(found) ? found : wake(key, found);
       live.pins++;
       return live.actor;
     },
-    release(key) {
-      const chart = charts.get(key);
-      if (chart && isLive(chart) && chart.pins > 0) chart.pins--;
+    release(name) {
+      const live = lives.get(keyOf(name));
+      if (live && live.pins > 0) live.pins--;
     },
-    peek(key) {
-      const chart = charts.get(key);
-      return chart && isLive(chart) ? chart.snapshot : chart;
+    peek(name) {
+      const found = charts.get(keyOf(name));
+      return found && (isLive(found) ? found.snapshot : placeOf(found));
     },
-    restore(key, value, context) {
-      this.drop(key);
-      wake(key, { value, context });
+    restore(name, value, context) {
+      this.drop(name);
+      const row: Standing = { configuration: chart.configurationOf(value), context };
+      if (charts.size < liveActors) {
+        wake(name, row);
+        return;
+      }
+      charts.set(name, row);
+      if (row.configuration.tags.has('busy')) busy.add(name);
+      for (const effect of chart.effectsOf(row)) effects.begin(name, effect);
     },
     alias(alias, key) {
-      const live = awake(key);
-      live.pins++;
-      live.names.push(alias);
-      charts.set(alias, live);
+      chartOf(key);
+      aliases.set(alias, key);
     },
-    drop(key) {
-      const chart = charts.get(key);
-      charts.delete(key);
-      if (!chart || !isLive(chart)) return;
-      forget(chart);
-      chart.actor.stop();
+    drop(name) {
+      const key = keyOf(name);
+      const found = charts.get(key);
+      if (!found) return;
+      forget(key);
+      if (isLive(found)) found.actor.stop();
+      else effects.stopAll(key);
+      tell(key, (listener) => listener.changed?.());
     },
     busy: () => [...busy],
     settle() {
-      if (charts.size <= options.liveActors) return;
-      for (const live of lives) {
-        if (live.pins > 0 || live.snapshot.hasTag('busy')) continue;
-        lives.delete(live);
-        charts.set(nameOf(live), rowOf(live.snapshot));
-        live.actor.stop();
+      if (charts.size <= liveActors) return;
+      for (const [key, { actor, pins, snapshot }] of lives) {
+        if (pins > 0 || snapshot.hasTag('busy')) continue;
+        lives.delete(key);
+        charts.set(key, { configuration: chart.configurationOf(snapshot.value), context: snapshot.context });
+        actor.stop();
       }
     },
     stop() {
-      for (const live of lives) live.actor.stop();
-      charts.clear();
-      lives.clear();
-      busy.clear();
+      for (const { actor } of lives.values()) actor.stop();
+      for (const key of charts.keys()) effects.stopAll(key);
+      for (const all of [charts, lives, aliases, busy]) all.clear();
     },
   };
 }
 
-/** A row has no actors: a chart that enters a state with an effect must be live. */
-const hasEffects = ({ _nodes }: AnyMachineSnapshot): boolean => _nodes.some(({ invoke }) => invoke.length > 0);
+const isLive = (chart: Standing | Live): chart is Live => 'actor' in chart;
 
-/** The effects of a state, as a saved snapshot holds them: whoever goes on from there starts them again. */
-function effectsOf(snapshot: AnyMachineSnapshot, self: AnyActorRef): Record<string, unknown> {
-  const asked = { context: snapshot.context, event: { type: 'xstate.init' }, self };
-  return Object.fromEntries(
-    snapshot._nodes
-      .flatMap(({ invoke }) => invoke)
-      .map(({ id, src, input }) => [
-        id,
-        { src, snapshot: { status: 'active', input: typeof input === 'function' ? input(asked as never) : input } },
-      ]),
-  );
-}
-
-type Scope = Parameters<AnyStateMachine['transition']>[2];
-
-/** The scope of a transition that runs no effect: what a quiet chart would emit is nobody's business. */
-function inertScope(self: AnyActorRef): Scope {
-  const nothing = () => {};
-  const scope = { self, id: self.id, sessionId: self.sessionId, system: self.system, logger: nothing, defer: nothing };
-  return { ...scope, emit: nothing, stopChild: nothing, actionExecutor: nothing } as unknown as Scope;
-}
+const placeOf = ({ configuration: { value }, context }: Standing): Place => ({ value, context });

@@ -1,13 +1,14 @@
-import { type AnyActorRef, fromPromise } from 'xstate';
-import type { DispatchInput, DispatchOutput, Effect, EntityEmitted } from '../machines/index.ts';
-import type { Charts } from './charts.ts';
+import type { EventObject } from 'xstate';
+import type { DispatchInput, DispatchOutput, EntityEmitted } from '../machines/index.ts';
+import type { EffectFunction } from './charts/effects.ts';
 import type { Action, Step } from './domain/action.ts';
 import { isRetryable, knownCode, OK } from './domain/codes.ts';
 import { doText } from './domain/command.ts';
-import type { EntityKey, Instant } from './domain/identity.ts';
+import type { EntityKey, Instant, Token } from './domain/identity.ts';
 import { isFirstInLane } from './domain/lanes.ts';
 import type { Outcome } from './domain/plan.ts';
 import { triggerText, type Verdict } from './domain/trigger.ts';
+import type { Entities } from './entities.ts';
 import { FleetError } from './errors.ts';
 import type { Gate } from './gate.ts';
 import type { ActionQueue } from './queue.ts';
@@ -16,13 +17,15 @@ import type { ActionQueue } from './queue.ts';
 export function createDispatch(fleet: {
   readonly gate: Gate;
   readonly queue: ActionQueue;
-  readonly entities: Charts<EntityKey>;
+  readonly entities: Entities;
   readonly now: () => Instant;
   readonly keyOf: (action: Action) => EntityKey;
   readonly plan: (action: Action) => Outcome;
   readonly judge: (action: Action, when: Step['when']) => Verdict;
-}): Effect<DispatchInput, DispatchOutput> {
-  return fromPromise<DispatchOutput, DispatchInput>(async ({ input, signal }) => {
+}): EffectFunction<DispatchInput, DispatchOutput> {
+  const { entities } = fleet;
+
+  return async ({ input, signal }) => {
     const { id } = input.action;
     await fleet.gate.ready(input.action.do, signal);
     for (;;) {
@@ -30,7 +33,7 @@ export function createDispatch(fleet: {
       const output = await advance(fleet.queue.get(id) ?? input.action, signal);
       if (output) return output;
     }
-  });
+  };
 
   /** Whether it is still its turn: nothing has come in front of it, nobody has given it more time. What has begun goes on. */
   function isNext(action: Action): boolean {
@@ -68,18 +71,13 @@ export function createDispatch(fleet: {
   }
 
   /** Waits until the chart takes the verb: another operation may be under way. False where it is not wanted any more. */
-  async function isAvailable(
-    action: Action,
-    actor: AnyActorRef,
-    event: { readonly type: string },
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    while (actor.getSnapshot().status === 'active' && !actor.getSnapshot().can(event)) {
+  async function isAvailable(action: Action, key: EntityKey, event: EventObject, signal: AbortSignal): Promise<boolean> {
+    while (!entities.isOver(key) && !entities.takes(key, event)) {
       if (!isNext(action) || !isDueNow(planned(action))) return false;
       const either = new AbortController();
       const stop = AbortSignal.any([signal, either.signal]);
       try {
-        await Promise.race([changed(actor, stop), fleet.gate.nextBeat(stop)]);
+        await Promise.race([changed(key, stop), fleet.gate.nextBeat(stop)]);
       } finally {
         either.abort();
       }
@@ -90,21 +88,68 @@ export function createDispatch(fleet: {
 
   async function perform(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
     const key = fleet.keyOf(action);
-    const actor = fleet.entities.hold(key);
     const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
-    try {
-      if (!(await isAvailable(action, actor, event, signal))) return null;
-      // Another action that waited too may have been quicker, or its chart is over: what a chart does not take, it never answers.
-      if (actor.getSnapshot().status !== 'active' || !actor.getSnapshot().can(event)) return null;
-      return await outcomeOf(actor, { ...event, now: fleet.now() }, signal, () => {
-        if (actor.getSnapshot().status === 'active')
-          actor.send({ type: 'cancel', now: fleet.now(), token: action.token, reason: 'ER0217' });
+    entities.open(key);
+    if (!(await isAvailable(action, key, event, signal))) return null;
+    // Another action that waited too may have been quicker, or its chart is over: what a chart does not take, it never answers.
+    if (!entities.takes(key, event)) return null;
+    return outcomeOf(key, { ...event, now: fleet.now() }, signal);
+  }
+
+  /** Sends the verb and waits for what the chart emits for its token. */
+  function outcomeOf(key: EntityKey, event: Sent, signal: AbortSignal): Promise<DispatchOutput> {
+    return new Promise((resolve, reject) => {
+      const unlisten = entities.listen(key, {
+        emitted(told) {
+          const { type, token, code, message, retryable } = told as EntityEmitted;
+          if (token !== event.token) return;
+          end();
+          if (type === 'succeeded') resolve({ outcome: 'done', code });
+          else if (type === 'cancelled') resolve({ outcome: 'cancelled', code });
+          else reject(new FleetError(knownCode(code, 'ER0221'), message, { retryable }));
+        },
+        failed() {
+          end();
+          reject(chartFailed(key));
+        },
       });
-    } finally {
-      fleet.entities.release(key);
-    }
+      const abort = () => {
+        end();
+        if (entities.has(key))
+          entities.deliver(key, { type: 'cancel', now: fleet.now(), token: event.token, reason: 'ER0217' } as EventObject);
+        reject(signal.reason);
+      };
+      const end = () => {
+        unlisten();
+        signal.removeEventListener('abort', abort);
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      entities.deliver(key, event);
+    });
+  }
+
+  /** Resolves once a chart has changed. */
+  function changed(key: EntityKey, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = entities.listen(key, {
+        changed() {
+          end();
+          resolve();
+        },
+        failed() {
+          end();
+          reject(chartFailed(key));
+        },
+      });
+      signal.addEventListener('abort', () => {
+        end();
+        resolve();
+      });
+    });
   }
 }
+
+type Sent = EventObject & { readonly token: Token; readonly now: Instant };
 
 /** A verb that must not be called twice goes to its chart whatever the plan says: the chart judges whether it worked. */
 const isPerhapsCalled = (action: Action): boolean =>
@@ -119,56 +164,4 @@ const run = (action: Action): Outcome => ({
 const isDueNow = (outcome: Outcome): boolean =>
   outcome.is === 'steps' && outcome.steps.length === 1 && outcome.steps[0]?.when.on === 'now';
 
-/** Resolves once a chart has changed. */
-async function changed(actor: AnyActorRef, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const subscription = actor.subscribe({
-      next: () => resolve(),
-      error: () => reject(chartFailed(actor)),
-      complete: () => resolve(),
-    });
-    signal.addEventListener('abort', () => {
-      subscription.unsubscribe();
-      resolve();
-    });
-  });
-}
-
-/** Sends the verb and waits for what the chart emits for its token. */
-function outcomeOf(
-  actor: AnyActorRef,
-  event: { readonly type: string; readonly token: string; readonly now: Instant },
-  signal: AbortSignal,
-  cancel: () => void,
-): Promise<DispatchOutput> {
-  return new Promise((resolve, reject) => {
-    const watch = actor.on('*', (emitted: EntityEmitted) => {
-      if (emitted.token !== event.token) return;
-      end();
-      if (emitted.type === 'succeeded') resolve({ outcome: 'done', code: emitted.code });
-      else if (emitted.type === 'cancelled') resolve({ outcome: 'cancelled', code: emitted.code });
-      else reject(new FleetError(knownCode(emitted.code, 'ER0221'), emitted.message, { retryable: emitted.retryable }));
-    });
-    const faults = actor.subscribe({
-      error: () => {
-        end();
-        reject(chartFailed(actor));
-      },
-    });
-    const abort = () => {
-      end();
-      cancel();
-      reject(signal.reason);
-    };
-    const end = () => {
-      watch.unsubscribe();
-      faults.unsubscribe();
-      signal.removeEventListener('abort', abort);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    actor.send(event);
-  });
-}
-
-const chartFailed = (actor: AnyActorRef): FleetError =>
-  new FleetError('ER0214', `the chart of ${actor.id} failed`, { retryable: true });
+const chartFailed = (key: EntityKey): FleetError => new FleetError('ER0214', `the chart of ${key} failed`, { retryable: true });

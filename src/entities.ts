@@ -1,6 +1,5 @@
 import type { AnyStateMachine, InspectionEvent } from 'xstate';
 import {
-  type Effect,
   type InstanceContext,
   instanceMachine,
   type Limits,
@@ -9,6 +8,7 @@ import {
   type ServiceContext,
   serviceMachine,
 } from '../machines/index.ts';
+import type { EffectFunction } from './charts/effects.ts';
 import { type Charts, createCharts } from './charts.ts';
 import { ABSENT_INSTANCE, FULL_LADDER } from './domain/derive.ts';
 import { type EntityKey, type Instant, levelOf, nameOf, wantedKey } from './domain/identity.ts';
@@ -18,6 +18,8 @@ import type { Change, View } from './domain/view.ts';
 
 /** The charts of all instances and services, told what the inventory says. */
 export interface Entities extends Charts<EntityKey> {
+  /** Makes ready for a verb: it is not to meet the closed chart of an instance that was there before. */
+  open(key: EntityKey): void;
   /** Brings changes to the charts that they concern. */
   tell(changes: readonly Change[], now: Instant): void;
   /** Tells the charts what is believed from an earlier life, which is not fresh. */
@@ -31,7 +33,7 @@ const NO_SERVICE: ServiceContext['observed'] = { state: 'unknown', missing: null
 
 export function createEntities(fleet: {
   readonly inventory: Inventory;
-  readonly perform: Effect<PerformInput, PerformOutput>;
+  readonly perform: EffectFunction<PerformInput, PerformOutput>;
   readonly limits: Limits;
   readonly ladderOf: (service: string) => readonly ServiceRung[] | undefined;
   /** Where instances are launched. */
@@ -49,14 +51,14 @@ export function createEntities(fleet: {
   const shared = { liveActors: fleet.liveActors, inspect: fleet.inspect, onFault };
   const instances = createCharts<EntityKey>({
     ...shared,
-    machine: instanceMachine.provide({ actors: { perform: fleet.perform } }) as unknown as AnyStateMachine,
-    sampleInput: undefined,
+    machine: instanceMachine as unknown as AnyStateMachine,
+    effects: { perform: fleet.perform },
     contextOf: (key) => ({ key, limits, observed: NOTHING, operation: null }) satisfies InstanceContext,
   });
   const services = createCharts<EntityKey>({
     ...shared,
-    machine: serviceMachine.provide({ actors: { perform: fleet.perform } }) as unknown as AnyStateMachine,
-    sampleInput: undefined,
+    machine: serviceMachine as unknown as AnyStateMachine,
+    effects: { perform: fleet.perform },
     contextOf: (key) =>
       ({
         key,
@@ -88,6 +90,11 @@ export function createEntities(fleet: {
     if (value?.operation === 'closed' && !view.gone) instances.drop(view.key);
   }
 
+  function open(key: EntityKey): void {
+    const view = inventory.get(key);
+    if (view?.key === key) reopen(view);
+  }
+
   return {
     get size() {
       return instances.size + services.size;
@@ -116,9 +123,12 @@ export function createEntities(fleet: {
     },
     has: (key) => chartsOf(key).has(key),
     deliver: (key, event) => chartsOf(key).deliver(key, event),
+    takes: (key, event) => chartsOf(key).takes(key, event),
+    isOver: (key) => chartsOf(key).isOver(key),
+    listen: (key, listener) => chartsOf(key).listen(key, listener),
+    open,
     hold(key) {
-      const view = inventory.get(key);
-      if (view?.key === key) reopen(view);
+      open(key);
       return chartsOf(key).hold(key);
     },
     release: (key) => chartsOf(key).release(key),

@@ -1,5 +1,5 @@
-import { fromPromise } from 'xstate';
-import type { Effect, PerformInput, PerformOutput } from '../machines/index.ts';
+import type { PerformInput, PerformOutput } from '../machines/index.ts';
+import type { EffectFunction } from './charts/effects.ts';
 import type { Call, Driver, Permit } from './contracts.ts';
 import { type Code, isRetryable, knownCode } from './domain/codes.ts';
 import { doText } from './domain/command.ts';
@@ -27,7 +27,7 @@ export function createPerform(fleet: {
   readonly driverOf: (input: PerformInput) => AnyDriver | undefined;
   readonly callMs: number;
   readonly yieldTurn: () => Promise<void>;
-}): Effect<PerformInput, PerformOutput> {
+}): EffectFunction<PerformInput, PerformOutput> {
   const batches = new Map<AnyDriver, Pending[]>();
 
   const ask = (driver: AnyDriver, call: Call, permit: Permit): Promise<Problem | null> =>
@@ -74,7 +74,7 @@ export function createPerform(fleet: {
     }
   }
 
-  return fromPromise<PerformOutput, PerformInput>(async ({ input, signal }) => {
+  return async ({ input, signal }) => {
     const driver = fleet.driverOf(input);
     if (!driver) throw new FleetError('ER0229', `no driver performs ${doText(input.do)}`);
     const permit = await fleet.gate.pass(input, signal);
@@ -87,7 +87,7 @@ export function createPerform(fleet: {
     throw new FleetError(knownCode(problem.code, 'ER0221'), `${driver.name}: ${problem.message}`, {
       retryable: isRetryable(problem.code),
     });
-  });
+  };
 }
 
 /** Calls that a cloud merely accepts, and so may share a request; what runs over a shell may take minutes. */

@@ -238,8 +238,9 @@ export function createQueue(
     };
     await store.set(indexKey(n), id);
     entries.set(n, id);
+    let text = writeRecord(action);
     for (;;) {
-      if (await store.add(itemKey(id), writeRecord(action))) break;
+      if (await store.add(itemKey(id), text)) break;
       const found = await store.get(itemKey(id));
       if (found === null) continue;
       const other = readRecord(found, migrate);
@@ -252,10 +253,13 @@ export function createQueue(
         keep({ text: found, action: other }, on.found);
         return other;
       }
-      if (!isEnded(other)) action = { ...action, order: other.order };
-      if (await store.swap(itemKey(id), found, writeRecord(action))) break;
+      if (!isEnded(other)) {
+        action = { ...action, order: other.order };
+        text = writeRecord(action);
+      }
+      if (await store.swap(itemKey(id), found, text)) break;
     }
-    keep({ text: writeRecord(action), action }, on.written);
+    keep({ text, action }, on.written);
     return action;
   }
 

@@ -47,7 +47,7 @@ export interface Policy {
   readonly deliverMs: number;
   /** How often the global heartbeat is stored at most. */
   readonly storeEveryMs: number;
-  /** Entities and actions beyond which quiet ones are kept as rows. */
+  /** Where an inspector watches: entities and actions beyond which quiet ones are no actors. Elsewhere only those held are. */
   readonly liveActors: number;
   /** Entities handled in one turn of the event loop. */
   readonly turnSize: number;

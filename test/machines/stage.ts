@@ -27,11 +27,12 @@ export function handmade<TInput, TOutput>() {
     if (!call) throw new Error('nothing was called');
     return call;
   };
+  const effect = ({ input, signal }: { readonly input: TInput; readonly signal: AbortSignal }) =>
+    new Promise<TOutput>((resolve, reject) => void calls.push({ input, signal, resolve, reject }));
   return {
     calls,
-    logic: fromPromise<TOutput, TInput>(
-      ({ input, signal }) => new Promise((resolve, reject) => calls.push({ input, signal, resolve, reject })),
-    ),
+    effect,
+    logic: fromPromise<TOutput, TInput>(effect),
     latest,
     async answer(output: TOutput) {
       latest().resolve(output);

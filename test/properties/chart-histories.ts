@@ -39,7 +39,12 @@ export interface ChartUnderTest {
   /** Whether a large fleet keeps charts of this kind as rows. */
   readonly hasRows: boolean;
   readonly happening: fc.Arbitrary<Happening>;
-  make(): { readonly machine: AnyStateMachine; readonly pending: Pending };
+  make(): {
+    readonly machine: AnyStateMachine;
+    /** What the machine was provided with, as functions. */
+    readonly effects: Readonly<Record<string, () => Promise<unknown>>>;
+    readonly pending: Pending;
+  };
 }
 
 const limits = {
@@ -54,19 +59,19 @@ const limits = {
 };
 
 /** An effect that does nothing until the history ends it. */
-function inHand(): { readonly effect: ReturnType<typeof fromPromise<unknown, unknown>>; readonly pending: Pending } {
+function inHand(...names: readonly string[]) {
   let end: ((output: unknown) => void) | null = null;
   let fail: ((error: unknown) => void) | null = null;
+  const effect = () =>
+    new Promise<unknown>((resolve, reject) => {
+      end = resolve;
+      fail = reject;
+    });
   return {
-    effect: fromPromise<unknown, unknown>(
-      () =>
-        new Promise((resolve, reject) => {
-          end = resolve;
-          fail = reject;
-        }),
-    ),
+    effects: Object.fromEntries(names.map((name) => [name, effect])),
+    actors: Object.fromEntries(names.map((name) => [name, fromPromise<unknown, unknown>(effect)])) as never,
     pending: {
-      end(answer) {
+      end(answer: (resolve: (output: unknown) => void, reject: (error: unknown) => void) => void) {
         if (end && fail) answer(end, fail);
         end = fail = null;
       },
@@ -200,8 +205,8 @@ function instanceChart(isStrange: boolean): ChartUnderTest {
       viewsOf({ key: instance, level: 'instances', name: 'i-1' }, INSTANCE_STATES, isStrange),
     ),
     make() {
-      const { effect, pending } = inHand();
-      return { machine: instanceMachine.provide({ actors: { perform: effect } }) as unknown as AnyStateMachine, pending };
+      const { effects, actors, pending } = inHand('perform');
+      return { machine: instanceMachine.provide({ actors }) as unknown as AnyStateMachine, effects, pending };
     },
   };
 }
@@ -225,8 +230,8 @@ function serviceChart(isStrange: boolean): ChartUnderTest {
       viewsOf({ key: service, level: 'services', name: 'node1' }, SERVICE_STATES, isStrange),
     ),
     make() {
-      const { effect, pending } = inHand();
-      return { machine: serviceMachine.provide({ actors: { perform: effect } }) as unknown as AnyStateMachine, pending };
+      const { effects, actors, pending } = inHand('perform');
+      return { machine: serviceMachine.provide({ actors }) as unknown as AnyStateMachine, effects, pending };
     },
   };
 }
@@ -284,9 +289,10 @@ function actionChart(onExpire: Action['onExpire']): ChartUnderTest {
       { weight: 2, arbitrary: failures },
     ),
     make() {
-      const { effect, pending } = inHand();
+      const { effects, actors, pending } = inHand('claim', 'dispatch');
       return {
-        machine: actionMachine.provide({ actors: { claim: effect, dispatch: effect } }) as unknown as AnyStateMachine,
+        machine: actionMachine.provide({ actors }) as unknown as AnyStateMachine,
+        effects,
         pending,
       };
     },
@@ -304,9 +310,10 @@ const heartbeatChart: ChartUnderTest = {
     { weight: 1, arbitrary: failures },
   ),
   make() {
-    const { effect, pending } = inHand();
+    const { effects, actors, pending } = inHand('observe', 'apply');
     return {
-      machine: heartbeatMachine.provide({ actors: { observe: effect, apply: effect } }) as unknown as AnyStateMachine,
+      machine: heartbeatMachine.provide({ actors }) as unknown as AnyStateMachine,
+      effects,
       pending,
     };
   },

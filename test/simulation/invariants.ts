@@ -438,7 +438,7 @@ export const predecessorsOf = (action: Action, life: Life, book: Book): readonly
   );
 
 /** Whether something that a fleet has read, however it came upon it, stands in front of an action. */
-const isCrowded = (action: Action, life: Life, book: Book): boolean =>
+export const isCrowded = (action: Action, life: Life, book: Book): boolean =>
   [...book.known(life).values()].some((other) => other.lane === action.lane && isBefore(other, action) && !isEnded(other));
 
 /** Two fleets that arm at once may give one place twice; then the ids decide. */

@@ -33,6 +33,7 @@ export interface Surroundings {
    * before each call, and a call that was not made dies with its caller.
    */
   readonly isFenced: boolean;
+  readonly isWatched: boolean;
   /** The highest fence that each driver has accepted. */
   readonly fences: Map<string, number>;
   readonly now: () => number;
@@ -77,6 +78,7 @@ export function begin(host: Host, around: Surroundings): Life {
       services: around.services,
       store: networkedStore(),
       policy: around.policy,
+      ...(around.isWatched && { inspect: () => {} }),
       owner: name,
       now() {
         latest = now();

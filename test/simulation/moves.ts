@@ -56,7 +56,7 @@ export function settingOf(number: number): Setting {
   const draw = drawFrom(number);
   const isFenced = draw.below(2) === 1;
   const skewMs = [0, 0, 700, -700][draw.below(4)] ?? 0;
-  return { isFenced, skewMs, hasRows: draw.below(4) === 3 };
+  return { isFenced, skewMs, isWatched: draw.below(8) === 7 };
 }
 
 export function moveOf(number: number, scene: Scene): Move {

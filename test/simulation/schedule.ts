@@ -1,7 +1,7 @@
 import { isEnded, isLive } from 'fleetbeat';
 import { createBook } from './book.ts';
 import type { Happening } from './happenings.ts';
-import { busyCharts, type Ending, INVARIANTS, predecessorsOf } from './invariants.ts';
+import { busyCharts, type Ending, INVARIANTS, isCrowded } from './invariants.ts';
 import { beat, type Life } from './life.ts';
 import { type Move, moveOf, type Scene, settingOf } from './moves.ts';
 import { createNetwork, settled } from './network.ts';
@@ -130,7 +130,7 @@ export async function play(numbers: readonly number[], trace: ((line: string) =>
         !isEnded(action) &&
         action.status === 'waiting' &&
         book.sight(led).holds(action, led.now(), 0) &&
-        predecessorsOf(action, led, book).length === 0;
+        !isCrowded(action, led, book);
       if (isDue) due.set(action.token, (due.get(action.token) ?? 0) + 1);
       else due.delete(action.token);
     }

@@ -45,8 +45,8 @@ export interface Setting {
   readonly isFenced: boolean;
   /** How far the clock of the second host is from that of the first. */
   readonly skewMs: number;
-  /** Whether quiet charts are kept as rows. */
-  readonly hasRows: boolean;
+  /** Whether an inspector watches, so that all charts are actors. */
+  readonly isWatched: boolean;
 }
 
 /** The world of one schedule: a cloud, a store, two hosts, one clock. */
@@ -67,7 +67,6 @@ export function createStage(setting: Setting, network: Network, tell: Tell): Sta
   let now = 1_000_000;
   const clock = () => asInstant(now);
   const simulated = simulatedFleet({ now: clock, ...FLEET });
-  const policy = { ...POLICY, liveActors: setting.hasRows ? 0 : POLICY.liveActors };
   const around: Surroundings = {
     store: memory({ now: clock }),
     simulated,
@@ -75,7 +74,8 @@ export function createStage(setting: Setting, network: Network, tell: Tell): Sta
     tell,
     kinds: KINDS,
     services: FLEET.services,
-    policy,
+    policy: POLICY,
+    isWatched: setting.isWatched,
     isFenced: setting.isFenced,
     fences: new Map(),
     now: clock,
@@ -86,7 +86,7 @@ export function createStage(setting: Setting, network: Network, tell: Tell): Sta
       { name: 'A', clockMs: 0, lives: 0 },
       { name: 'B', clockMs: setting.skewMs, lives: 0 },
     ],
-    policy,
+    policy: POLICY,
     simulated,
     now: clock,
     pass(ms) {

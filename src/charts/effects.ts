@@ -1,0 +1,87 @@
+import type { EventObject } from 'xstate';
+import type { Begun } from './compiled.ts';
+
+/** An effect of a chart: resolves with its output; the signal says that nobody waits for it any more. */
+export type EffectFunction<TInput, TOutput> = (asked: {
+  readonly input: TInput;
+  readonly signal: AbortSignal;
+}) => Promise<TOutput>;
+
+/** An effect that runs. */
+export interface Running {
+  readonly id: string;
+  readonly promise: Promise<unknown>;
+  stop(): void;
+}
+
+/** The effects of charts that are no actors. */
+export interface Effects<K> {
+  begin(key: K, begun: Begun): void;
+  stop(key: K, id: string): void;
+  /** Gives up what runs for a chart, to somebody who waits for it from now on. */
+  handOver(key: K): readonly Running[];
+  stopAll(key: K): void;
+}
+
+/** @param ended told what an effect came to, as the event that XState has for it */
+export function createEffects<K>(
+  effects: Readonly<Record<string, EffectFunction<never, unknown>>>,
+  ended: (key: K, event: EventObject) => void,
+): Effects<K> {
+  const running = new Map<K, Running[]>();
+
+  function take(key: K, run: Running): boolean {
+    const all = running.get(key);
+    const at = all?.indexOf(run) ?? -1;
+    if (!all || at < 0) return false;
+    if (all.length === 1) running.delete(key);
+    else all.splice(at, 1);
+    return true;
+  }
+
+  const handOver = (key: K): readonly Running[] => {
+    const all = running.get(key) ?? [];
+    running.delete(key);
+    return all;
+  };
+
+  return {
+    begin(key, { id, src, input }) {
+      const effect = effects[src] as EffectFunction<unknown, unknown> | undefined;
+      if (!effect) throw new Error(`nobody provides the effect '${src}'`);
+      const asked = askedWith(input);
+      const run: Running = { id, promise: effect(asked), stop: asked.stop };
+      const all = running.get(key);
+      if (all) all.push(run);
+      else running.set(key, [run]);
+      const tell = (event: EventObject) => {
+        if (take(key, run)) ended(key, event);
+      };
+      run.promise.then(
+        (output) => tell({ type: `xstate.done.actor.${id}`, output, actorId: id } as EventObject),
+        (error: unknown) => tell({ type: `xstate.error.actor.${id}`, error, actorId: id } as EventObject),
+      );
+    },
+    stop(key, id) {
+      const run = running.get(key)?.find((other) => other.id === id);
+      if (run && take(key, run)) run.stop();
+    },
+    handOver,
+    stopAll(key) {
+      for (const run of handOver(key)) run.stop();
+    },
+  };
+}
+
+/** Most effects end by themselves: a controller is made only for those that ask for its signal, or that are stopped. */
+function askedWith(input: unknown): { readonly input: unknown; readonly signal: AbortSignal; stop(): void } {
+  let controller: AbortController | undefined;
+  const made = () => (controller ??= new AbortController());
+  return {
+    input,
+    get signal() {
+      return made().signal;
+    },
+    stop: () => made().abort(),
+  };
+}
