@@ -11,7 +11,7 @@ import {
 import type { EffectFunction } from './charts/effects.ts';
 import { createCharts, type Step } from './charts.ts';
 import type { Claims } from './claims.ts';
-import { type Action, type ActionStatus, isEnded, isLive } from './domain/action.ts';
+import { type Action, type ActionStatus, begunBefore, isEnded, isLive } from './domain/action.ts';
 import { doText } from './domain/command.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import { type ActionId, asActionId, asEntityKey, asToken, type EntityKey, type Instant } from './domain/identity.ts';
@@ -80,7 +80,8 @@ export function createActions(fleet: {
     if (isSame && (before.value === status || status === 'waiting')) return;
     const { when, attempts, history, expiresAt } = action;
     const ending = expiresAt === null ? { expiresAt } : {};
-    const patch = { status, when, attempts, history, ...ending, ...(before?.value === 'failed' ? { begun: null } : {}) };
+    const again = before?.value === 'failed' ? { begun: begunBefore(action) } : {};
+    const patch = { status, when, attempts, history, ...ending, ...again };
     void write({ action, patch });
   }
 

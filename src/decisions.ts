@@ -1,5 +1,5 @@
 import type { Actions } from './actions.ts';
-import { type Action, isEnded, isLive } from './domain/action.ts';
+import { type Action, begunBefore, isEnded, isLive } from './domain/action.ts';
 import type { ActionId, Instant } from './domain/identity.ts';
 import { FleetError } from './errors.ts';
 import { type Events, once } from './events.ts';
@@ -56,7 +56,8 @@ export function createDecisions(fleet: {
       await decide(action, isLive(action) ? 'cancel' : 'discard', { status: 'cancelled' });
     },
     async retry(id) {
-      return decide(await fitting(id, 'retry', isFailed), 'retry', { status: 'waiting', attempts: 0, begun: null });
+      const action = await fitting(id, 'retry', isFailed);
+      return decide(action, 'retry', { status: 'waiting', attempts: 0, begun: begunBefore(action) });
     },
     async discard(id) {
       return decide(await fitting(id, 'discard', isFailed), 'discard', { status: 'cancelled' });

@@ -83,7 +83,8 @@ export function createPerform(fleet: {
       throw unknownOutcome(driver.name, error);
     });
     if (!problem) return { acceptedAt: fleet.now() };
-    if (!isUnknown(problem.code)) await fleet.gate.unbegin(permit);
+    // What is said of a call that was perhaps made before says nothing of that one.
+    if (!isUnknown(problem.code) && !permit.isRepeated) await fleet.gate.unbegin(permit);
     throw new FleetError(knownCode(problem.code, 'ER0221'), `${driver.name}: ${problem.message}`, {
       retryable: isRetryable(problem.code),
     });

@@ -254,11 +254,12 @@ export function createQueue(
         return other;
       }
       if (!isEnded(other)) {
-        action = { ...action, order: other.order };
+        action = inPlaceOf(other, action);
         text = writeRecord(action);
       }
       if (await store.swap(itemKey(id), found, text)) break;
     }
+    if (armingOf(action) !== n) await forget(n);
     keep({ text, action }, on.written);
     return action;
   }
@@ -334,6 +335,16 @@ export function createQueue(
 }
 
 const NOBODY = asActionId('');
+
+/**
+ * A new arming that replaces a failed one. Of a launch that was perhaps made it is another try, under the same token: only by that
+ * can it be found out what was launched.
+ */
+function inPlaceOf(failed: Action, { token, ...fresh }: Action): Action {
+  const isSameLaunch = failed.do.verb === 'launch' && failed.begun !== null;
+  if (!isSameLaunch) return { ...fresh, token, order: failed.order };
+  return { ...fresh, token: failed.token, order: failed.order, begun: failed.begun, history: failed.history };
+}
 
 /** The index entry under which an action was armed, which is the end of its token. */
 const armingOf = ({ token }: Action): number => Number(token.slice(token.lastIndexOf('.') + 1));

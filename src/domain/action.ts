@@ -52,5 +52,14 @@ export const isEnded = (action: Pick<Action, 'status'>): boolean =>
 /** Whether the action will go on by itself. */
 export const isLive = (action: Pick<Action, 'status'>): boolean => !isEnded(action) && action.status !== 'failed';
 
+/**
+ * Whether what a verb does shows in a mark that changes, and nowhere else. Such a call that was perhaps made is judged by the mark and
+ * never made again by itself: only a person can want it a second time.
+ */
+export const isMarked = ({ verb }: Do): boolean => verb === 'reboot' || verb === 'restart';
+
+/** What another try, wanted by a person, knows of the calls before: of a launch that it may have been made already. */
+export const begunBefore = ({ do: what, begun }: Action): Begun | null => (isMarked(what) ? null : begun);
+
 /** `stop` and `terminate` do not wait for their lane. */
 export const passesLane = (what: Do): boolean => what.verb === 'stop' || what.verb === 'terminate';

@@ -9,6 +9,7 @@ const DEATHS = ['at its store', 'before the call', 'during the call', 'with the 
 describe.each([
   ['clientToken', 'until somebody has it retried', isThorough ? 1000 : 60],
   ['tag', 'until it works', isThorough ? 500 : 40],
+  ['tag', 'until somebody has it retried', isThorough ? 1000 : 60],
 ] as const)(
   'on a cloud that knows a launch that is repeated by its %s, by a fleet that tries %s',
   (launchedOnceBy, trying, count) => {

@@ -1,6 +1,7 @@
-import { instanceKey, parseIp, wantedKey } from 'fleetbeat';
+import { asInstant, instanceKey, parseIp, wantedKey } from 'fleetbeat';
 import { expect, test } from 'vitest';
 import { fleetStage } from '../support/fleet-stage.ts';
+import { turns } from '../support/turns.ts';
 
 test('a launch that was refused is tried again when due, though nothing is to be seen of its instance yet', async () => {
   const { fleet, simulated, beatUntilIdle } = fleetStage({ world: { instances: [], services: [] } });
@@ -28,6 +29,68 @@ test('a launch that never shows is overdue in the end, and fails', async () => {
   const { started } = await fleet.dispatch({ level: 'instances', action: 'launch', group: '10.0.0.8' });
   await beatUntilIdle();
   expect(await fleet.settled(started[0]?.id ?? ('' as never))).toMatchObject({ status: 'failed' });
+});
+
+test.each(['a person has it tried again', 'the same command is given again'] as const)(
+  'a launch that was perhaps made is known as such under its old token when %s',
+  async (how) => {
+    const permits: { readonly token: string; readonly isRepeated: boolean }[] = [];
+    const empty = fleetStage({ world: { instances: [], services: [] } });
+    const driver: typeof empty.simulated.instances = {
+      ...empty.simulated.instances,
+      async perform(asked, signal) {
+        permits.push(...asked.map(({ permit }) => ({ token: permit.token, isRepeated: permit.isRepeated ?? false })));
+        if (permits.length === 1) throw new Error('the answer was lost');
+        return empty.simulated.instances.perform(asked, signal);
+      },
+    };
+    const { fleet, beatUntilIdle } = fleetStage({
+      policy: { callAttempts: 1, attempts: 1 },
+      fleet: { drivers: { instances: [driver] }, services: [], now: () => asInstant(empty.now()) },
+    });
+    const launch = { level: 'instances', action: 'launch', group: '10.0.0.7' } as const;
+    await fleet.beat();
+    const { started } = await fleet.dispatch(launch);
+    await beatUntilIdle();
+    const id = started[0]?.id ?? ('' as never);
+    expect(await fleet.settled(id)).toMatchObject({ status: 'failed' });
+    if (how === 'a person has it tried again') await fleet.retry(id);
+    else await fleet.dispatch(launch);
+    for (let beats = 0; beats < 20; beats++) {
+      empty.passTime(2000);
+      await fleet.beat();
+      await turns();
+    }
+    expect(await fleet.settled(id)).toMatchObject({ status: 'done', history: [{ outcome: 'failed' }, { outcome: 'done' }] });
+    const [first] = permits;
+    expect(permits).toEqual([
+      { token: first?.token, isRepeated: false },
+      { token: first?.token, isRepeated: true },
+    ]);
+  },
+);
+
+test('what is said of a repeated launch that is refused says nothing of the first: the next one is a repeated one too', async () => {
+  const repeated: boolean[] = [];
+  const empty = fleetStage({ world: { instances: [], services: [] } });
+  const driver: typeof empty.simulated.instances = {
+    ...empty.simulated.instances,
+    async perform(asked, signal) {
+      repeated.push(...asked.map(({ permit }) => permit.isRepeated ?? false));
+      if (repeated.length === 1) throw new Error('the answer was lost');
+      if (repeated.length === 2) return [{ subject: '10.0.0.7', code: 'ER0221', message: 'not now' }];
+      return empty.simulated.instances.perform(asked, signal);
+    },
+  };
+  const { fleet } = fleetStage({ fleet: { drivers: { instances: [driver] }, services: [], now: () => asInstant(empty.now()) } });
+  await fleet.beat();
+  await fleet.dispatch({ level: 'instances', action: 'launch', group: '10.0.0.7' });
+  for (let beats = 0; beats < 60; beats++) {
+    empty.passTime(2000);
+    await fleet.beat();
+    await turns();
+  }
+  expect(repeated).toEqual([false, true, true]);
 });
 
 test('what waits until an instance is terminated is due once its provider lists it no more, though nobody saw it terminated', async () => {
