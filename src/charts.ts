@@ -52,6 +52,7 @@ export interface Charts<K extends string> {
   takes(key: K, event: EventObject): boolean;
   /** Whether the chart has come to its end. */
   isOver(key: K): boolean;
+  hasTag(key: K, tag: string): boolean;
   /** @returns a function that ends this */
   listen(key: K, listener: Listener): () => void;
   /** The live actor of a key, held until the release. */
@@ -253,6 +254,10 @@ export function createCharts<K extends string>(options: {
       const found = chartOf(keyOf(name));
       return isLive(found) ? found.snapshot.status !== 'active' : found.configuration.isOver;
     },
+    hasTag(name, tag) {
+      const found = chartOf(keyOf(name));
+      return isLive(found) ? found.snapshot.hasTag(tag) : found.configuration.tags.has(tag);
+    },
     listen(name, listener) {
       const key = keyOf(name);
       const all = listeners.get(key) ?? new Set();
@@ -305,9 +310,10 @@ export function createCharts<K extends string>(options: {
     settle() {
       if (charts.size <= liveActors) return;
       for (const [key, { actor, pins, snapshot }] of lives) {
-        if (pins > 0 || snapshot.hasTag('busy')) continue;
+        const configuration = chart.configurationOf(snapshot.value);
+        if (pins > 0 || configuration.tags.has('busy') || configuration.effects.length > 0) continue;
         lives.delete(key);
-        charts.set(key, { configuration: chart.configurationOf(snapshot.value), context: snapshot.context });
+        charts.set(key, { configuration, context: snapshot.context });
         actor.stop();
       }
     },

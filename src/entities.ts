@@ -125,6 +125,7 @@ export function createEntities(fleet: {
     deliver: (key, event) => chartsOf(key).deliver(key, event),
     takes: (key, event) => chartsOf(key).takes(key, event),
     isOver: (key) => chartsOf(key).isOver(key),
+    hasTag: (key, tag) => chartsOf(key).hasTag(key, tag),
     listen: (key, listener) => chartsOf(key).listen(key, listener),
     open,
     hold(key) {

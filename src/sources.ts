@@ -1,5 +1,6 @@
-import { createActor, fromPromise, type InspectionEvent, waitFor } from 'xstate';
-import { heartbeatMachine, type ObserveInput } from '../machines/index.ts';
+import type { AnyStateMachine, EventObject, InspectionEvent } from 'xstate';
+import { type HeartbeatContext, heartbeatMachine, type ObserveInput } from '../machines/index.ts';
+import { createCharts } from './charts.ts';
 import type { Driver } from './contracts.ts';
 import { withinDeadline } from './deadline.ts';
 import type { Demand } from './domain/demand.ts';
@@ -31,7 +32,7 @@ export function createSource(
 ): Source {
   let seq = 0;
 
-  const observe = fromPromise<Heartbeat, ObserveInput>(async ({ input, signal }) => {
+  async function observe({ input, signal }: { readonly input: ObserveInput; readonly signal: AbortSignal }): Promise<Heartbeat> {
     const { keys, ...wanted } = fleet.demand();
     const want = { now: input.now, ...wanted, ...(keys.length > 0 && { keys }) };
     const read = (bounded: AbortSignal): Promise<Reading<InstanceFacts> | Reading<ServiceFacts>> => driver.observe(want, bounded);
@@ -40,30 +41,52 @@ export function createSource(
     return level === 'instances'
       ? { ...beat, instances: reading as Reading<InstanceFacts> }
       : { ...beat, services: reading as Reading<ServiceFacts> };
+  }
+
+  const apply = ({ input }: { readonly input: { readonly reading: unknown } }): Promise<void> =>
+    fleet.apply(input.reading as Heartbeat, driver);
+
+  const key = `sources/${driver.name}`;
+  const charts = createCharts<typeof key>({
+    machine: heartbeatMachine as unknown as AnyStateMachine,
+    effects: { observe, apply },
+    contextOf: () => ({ source: driver.name, askedAt: null, owed: false, failure: null }) satisfies HeartbeatContext,
+    liveActors: 1,
+    inspect: fleet.inspect,
+    onFault: (_, error) => fleet.onBlind(driver.name, { code: 'ER0214', message: String(error) }),
   });
-  const apply = fromPromise<void, { readonly reading: unknown }>(({ input }) => fleet.apply(input.reading as Heartbeat, driver));
-  const actor = createActor(heartbeatMachine.provide({ actors: { observe, apply } }), {
-    id: `sources/${driver.name}`,
-    input: { source: driver.name },
-    ...(fleet.inspect ? { inspect: fleet.inspect } : {}),
-  });
-  actor.subscribe({ error: (error) => fleet.onBlind(driver.name, { code: 'ER0214', message: String(error) }) });
-  actor.start();
-  /** A fleet that stops does not wait for what its drivers are reading. */
-  const isStopped = () => actor.getSnapshot().status === 'stopped';
+  /** Those who wait for the end of a beat; a fleet that stops does not wait for what its drivers are reading. */
+  const waiting = new Set<() => void>();
+  let isStopped = false;
+
+  async function rested(): Promise<void> {
+    while (!isStopped && !charts.hasTag(key, 'at-rest')) {
+      await new Promise<void>((resolve) => {
+        const end = charts.listen(key, { changed: () => go(), failed: () => go() });
+        const go = () => {
+          end();
+          waiting.delete(go);
+          resolve();
+        };
+        waiting.add(go);
+      });
+    }
+  }
 
   return {
     name: driver.name,
     async beat(now) {
-      if (isStopped()) return;
-      actor.send({ type: 'beat', now });
-      const { context, value } = await waitFor(actor, (snapshot) => snapshot.hasTag('at-rest')).catch((error: unknown) => {
-        if (isStopped()) return actor.getSnapshot();
-        throw error;
-      });
-      if (value === 'blind' && !isStopped())
-        fleet.onBlind(driver.name, context.failure ?? { code: 'ER0235', message: 'no reading' });
+      if (isStopped) return;
+      charts.deliver(key, { type: 'beat', now } as EventObject);
+      await rested();
+      if (isStopped || !charts.hasTag(key, 'attention')) return;
+      const context = charts.peek(key)?.context as HeartbeatContext | undefined;
+      fleet.onBlind(driver.name, context?.failure ?? { code: 'ER0235', message: 'no reading' });
     },
-    stop: () => actor.stop(),
+    stop() {
+      isStopped = true;
+      charts.stop();
+      for (const go of [...waiting]) go();
+    },
   };
 }

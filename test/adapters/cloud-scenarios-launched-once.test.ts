@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { isThorough, PATIENCE_MS } from '../properties/runs.ts';
+import { joinedProgram } from '../support/joined-program.ts';
 import { type Death, playLaunches } from '../support/launch-history.ts';
-import { joinLaunchingProgram, KILLS, launchThroughKills } from '../support/launching-lives.ts';
+import { KILLS, launchThroughKills } from '../support/launching-lives.ts';
 
 const DEATHS = ['at its store', 'before the call', 'during the call', 'with the call on its way', 'after the call'] as const;
 
@@ -39,7 +40,7 @@ describe('a process that is killed', () => {
 
   let program = '';
   beforeAll(async () => {
-    program = await joinLaunchingProgram();
+    program = await joinedProgram('test/support/launching-process.ts');
   });
 
   test('before, during or after its request to EC2 leaves a store with which another one launches once', {

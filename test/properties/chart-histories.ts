@@ -36,8 +36,6 @@ export interface ChartUnderTest {
   readonly input: unknown;
   /** The context that a chart without its input begins with. */
   readonly context: unknown;
-  /** Whether a large fleet keeps charts of this kind as rows. */
-  readonly hasRows: boolean;
   readonly happening: fc.Arbitrary<Happening>;
   make(): {
     readonly machine: AnyStateMachine;
@@ -199,7 +197,6 @@ function instanceChart(isStrange: boolean): ChartUnderTest {
     name: 'instance',
     input: { key: instance, limits },
     context: { key: instance, limits, observed, operation: null },
-    hasRows: true,
     happening: entityHappenings(
       instanceVerbs,
       viewsOf({ key: instance, level: 'instances', name: 'i-1' }, INSTANCE_STATES, isStrange),
@@ -224,7 +221,6 @@ function serviceChart(isStrange: boolean): ChartUnderTest {
     name: 'service',
     input: { key: service, limits, ladder },
     context: { key: service, limits, ladder, observed, operation: null },
-    hasRows: true,
     happening: entityHappenings(
       serviceVerbs,
       viewsOf({ key: service, level: 'services', name: 'node1' }, SERVICE_STATES, isStrange),
@@ -277,7 +273,6 @@ function actionChart(onExpire: Action['onExpire']): ChartUnderTest {
     name: `action that will ${onExpire} when it expires`,
     input: { action, limits },
     context: context satisfies ActionContext,
-    hasRows: true,
     happening: fc.oneof(
       {
         weight: 6,
@@ -303,7 +298,6 @@ const heartbeatChart: ChartUnderTest = {
   name: 'heartbeat',
   input: { source: 'cloud' },
   context: { source: 'cloud', askedAt: null, owed: false, failure: null },
-  hasRows: false,
   happening: fc.oneof(
     { weight: 3, arbitrary: sent(fc.record({ type: fc.constant('beat'), now: instants })) },
     { weight: 3, arbitrary: fc.constant<Happening>({ answer: { source: 'cloud', epoch: 'e', seq: 1 } }) },

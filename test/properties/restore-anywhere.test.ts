@@ -105,7 +105,7 @@ test.each(named(charts()))(
   PATIENCE_MS,
 );
 
-test.each(named(charts().filter((chart) => chart.hasRows)))(
+test.each(named(charts()))(
   'a chart that is a row, or an actor now and then, comes to the same as one that XState runs: %s',
   async (_, chart) => {
     await fc.assert(

@@ -17,7 +17,7 @@ const RUNS = 5000;
 async function buildWith(mutation: Mutation, file: string): Promise<void> {
   let isMade = false;
   const bundle = await rolldown({
-    input: join(ROOT, 'test/simulation/run.ts'),
+    input: join(ROOT, 'test/simulation/part.ts'),
     platform: 'node',
     tsconfig: join(ROOT, 'tsconfig.json'),
     external: (id) => /^[^./]/.test(id) && !id.startsWith('fleetbeat'),
@@ -43,9 +43,9 @@ async function noticed(mutation: Mutation): Promise<string | null> {
   const file = join(FOLDER, `${mutation.name.replaceAll(' ', '-')}.mjs`);
   mkdirSync(dirname(file), { recursive: true });
   await buildWith(mutation, file);
-  const child = spawn(process.execPath, [file, '--runs', String(RUNS), '--seed', '1', '--workers', '1'], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
+  const run = join(ROOT, 'test/simulation/run.ts');
+  const asked = ['--program', file, '--runs', String(RUNS), '--seed', '1', '--workers', '1'];
+  const child = spawn(process.execPath, ['--import', 'tsx', run, ...asked], { stdio: ['ignore', 'pipe', 'ignore'] });
   let output = '';
   child.stdout.on('data', (bytes: Buffer) => {
     output += bytes;

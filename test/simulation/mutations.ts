@@ -29,7 +29,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'arm without store',
     file: 'src/queue.ts',
-    text: 'if (await store.add(itemKey(id), writeRecord(action))) break;',
+    text: 'if (await store.add(itemKey(id), text)) break;',
     instead: 'break;',
   },
   {

@@ -1,7 +1,8 @@
 import { fork } from 'node:child_process';
-import { on, once } from 'node:events';
+import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { joinedProgram } from '../support/joined-program.ts';
 import { reportOf, simulate } from './simulate.ts';
 
 /** So many schedules a process plays at once. */
@@ -18,6 +19,7 @@ The exit code is 0 where every invariant held, 1 where one did not, 130 where it
   --workers <n>   in how many processes; default one for each core
   --keep-going    after a failure go on with the next ${PART}, and tell of each
   --path <path>   only the schedule that an earlier failure has named, with its seed
+  --program <file>  what plays them, joined already; default the present sources
 `;
 
 const { values } = parseArgs({
@@ -27,6 +29,7 @@ const { values } = parseArgs({
     workers: { type: 'string', default: String(availableParallelism()) },
     'keep-going': { type: 'boolean', default: false },
     path: { type: 'string' },
+    program: { type: 'string' },
     help: { type: 'boolean' },
   },
 });
@@ -45,17 +48,7 @@ if (!isCount(runs) || !Number.isSafeInteger(seed) || !isCount(workers)) {
 
 const begun = performance.now();
 const perSecond = (played: number): string => (played / ((performance.now() - begun) / 1000)).toFixed(0);
-process.exitCode = process.send ? await playParts() : await playAll();
-
-/** All that a process of its own is asked for, part after part. */
-async function playParts(): Promise<number> {
-  for await (const [part] of on(process, 'message', { close: ['disconnect'] })) {
-    const failure = await simulate(part as { readonly runs: number; readonly seed: number });
-    if (failure) process.stdout.write(`${reportOf(failure)}\n`);
-    process.send?.(failure === null);
-  }
-  return 0;
-}
+process.exitCode = await playAll();
 
 /** The same schedules in however many processes: each part has a seed of its own. */
 async function playAll(): Promise<number> {
@@ -66,6 +59,7 @@ async function playAll(): Promise<number> {
   }));
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const program = values.program ?? (await joinedProgram('test/simulation/part.ts'));
   let played = 0;
   let isKept = true;
   const workInTurn = async () => {
@@ -78,7 +72,7 @@ async function playAll(): Promise<number> {
   return 0;
 
   async function work(own: typeof parts): Promise<void> {
-    const child = fork(process.argv[1] ?? '', [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(program, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const end = () => child.kill();
     stop.signal.addEventListener('abort', end);
     const died = once(child, 'exit').then(() => [false]);

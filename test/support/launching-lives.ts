@@ -1,14 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, symlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { asInstant } from 'fleetbeat';
 import { type SimulatedCloud, seededRandom, simulatedCloud } from 'fleetbeat/testing';
-import { rolldown } from 'rolldown';
 import type { LaunchOrders } from './launching-process.ts';
 import { forgetPid, recordPid, serverFolder } from './run-folder.ts';
 
@@ -24,25 +22,6 @@ export interface KilledLaunch {
 
 /** As long as a test may take: nothing that was launched shows by itself before. */
 const HIDDEN_MS = 600_000;
-
-const here = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-
-/** Joins the process that is to be killed, and all that it needs of the library, in one file. @returns the file */
-export async function joinLaunchingProgram(): Promise<string> {
-  const folder = serverFolder('launching');
-  symlinkSync(here('node_modules'), join(folder, 'node_modules'));
-  const bundle = await rolldown({
-    input: here('test/support/launching-process.ts'),
-    platform: 'node',
-    external: ['libsql', '@aws-sdk/client-ec2'],
-    resolve: { alias: { 'fleetbeat/adapters': here('adapters'), fleetbeat: here('src/index.ts') } },
-    logLevel: 'silent',
-  });
-  const file = join(folder, 'process.mjs');
-  await bundle.write({ file, codeSplitting: false });
-  await bundle.close();
-  return file;
-}
 
 /**
  * Has an instance launched by processes of which the first is killed at its request to launch, and the second, by the seed, at its
