@@ -20,6 +20,8 @@ export interface PerformInput {
   readonly do: Do;
   readonly step?: ServiceRung | 'stop' | 'remove' | 'restart';
   readonly token: Token;
+  /** Who wants it now: one that joined may still want what was begun under the token of another. */
+  readonly by: Token;
   readonly attempt: number;
 }
 

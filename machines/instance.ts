@@ -349,5 +349,6 @@ export const instanceMachine = setup({
 function performInput({ context }: { readonly context: InstanceContext }): PerformInput {
   const { key, operation } = context;
   if (!operation) throw new Error('an instance is called without an operation');
-  return { key, do: operation.do, token: operation.tokens[0] ?? ('' as never), attempt: operation.failures + 1 };
+  const { do: what, token, tokens, failures } = operation;
+  return { key, do: what, token, by: tokens[0] ?? token, attempt: failures + 1 };
 }

@@ -22,6 +22,8 @@ export interface Operation {
   readonly do: Do;
   /** Everybody who asked for it; each hears its end. */
   readonly tokens: readonly Token[];
+  /** What its calls carry: the token of whoever began it, also after that one has gone. */
+  readonly token: Token;
   /** `bootId` or `runId` before the call. */
   readonly mark: string | null;
   /** Failed tries of the present call. */
@@ -43,6 +45,7 @@ export const beginOperation = (
 ): Operation => ({
   do: asked.do,
   tokens: [asked.token],
+  token: asked.begun?.token ?? asked.token,
   mark: asked.begun ? asked.begun.mark : mark,
   failures: 0,
   seenAt: asked.now,
@@ -86,7 +89,7 @@ export const noteFailure = (operation: Operation, limits: Limits, failure: Failu
   failures: operation.failures + 1,
   failure,
   seenAt: now,
-  dueAt: later(now, backoffMs(limits, operation.failures + 1, operation.tokens[0] ?? '')),
+  dueAt: later(now, backoffMs(limits, operation.failures + 1, operation.token)),
 });
 
 export const join = (operation: Operation, token: Token): Operation =>

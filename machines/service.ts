@@ -534,7 +534,8 @@ function performInput({ key, operation }: ServiceContext, rung?: ServiceRung): P
   return {
     key,
     do: operation.do,
-    token: operation.tokens[0] ?? ('' as never),
+    token: operation.token,
+    by: operation.tokens[0] ?? operation.token,
     attempt: operation.failures + 1,
     ...(step === undefined ? {} : { step }),
   };

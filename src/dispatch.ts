@@ -1,5 +1,5 @@
 import type { EventObject } from 'xstate';
-import type { DispatchInput, DispatchOutput, EntityEmitted } from '../machines/index.ts';
+import type { DispatchInput, DispatchOutput, EntityEmitted, InstanceContext } from '../machines/index.ts';
 import type { EffectFunction } from './charts/effects.ts';
 import { type Action, isMarked, type Step } from './domain/action.ts';
 import { isRetryable, knownCode, OK } from './domain/codes.ts';
@@ -93,7 +93,19 @@ export function createDispatch(fleet: {
     if (!(await isAvailable(action, key, event, signal))) return null;
     // Another action that waited too may have been quicker, or its chart is over: what a chart does not take, it never answers.
     if (!entities.takes(key, event)) return null;
+    const shared = callUnderWay(key);
+    if (action.do.verb === 'launch' && action.begun === null && shared !== null && shared !== action.token) {
+      // Before it joins: should the one that began it be cancelled and this process die, nobody else would know of that call.
+      await fleet.queue.update(action, { begun: { at: fleet.now(), mark: null, token: shared } }, 'leader');
+      return null;
+    }
     return outcomeOf(key, { ...event, now: fleet.now() }, signal);
+  }
+
+  /** The token of the call that is made for an instance at present. */
+  function callUnderWay(key: EntityKey): Token | null {
+    const context = entities.peek(key)?.context as Pick<InstanceContext, 'operation'> | undefined;
+    return entities.hasTag(key, 'busy') ? (context?.operation?.token ?? null) : null;
   }
 
   /** Sends the verb and waits for what the chart emits for its token. */

@@ -1,5 +1,5 @@
+import type { PerformInput } from '../machines/index.ts';
 import type { Permit } from './contracts.ts';
-import type { Begun } from './domain/action.ts';
 import type { Do } from './domain/command.ts';
 import type { EntityKey, Instant, Token } from './domain/identity.ts';
 import type { View } from './domain/view.ts';
@@ -15,9 +15,9 @@ export interface Gate {
    * Waits until an effect may happen, and writes down that it is about to.
    * @throws ER0210 where the token is of no stored action
    */
-  pass(effect: { readonly key: EntityKey; readonly do: Do; readonly token: Token }, signal: AbortSignal): Promise<Permit>;
+  pass(effect: Pick<PerformInput, 'key' | 'do' | 'token' | 'by'>, signal: AbortSignal): Promise<Permit>;
   /** Takes back that a call was begun: the driver has said that it was not accepted. */
-  unbegin(permit: Permit): Promise<void>;
+  unbegin(by: Token, permit: Permit): Promise<void>;
   /** Waits until what is known may have changed: the next beat, or heartbeat that is pushed. */
   nextBeat(signal: AbortSignal): Promise<void>;
   /** Lets those that wait look again; called after each beat. */
@@ -55,39 +55,43 @@ export function createGate(fleet: {
     while (!lease.held() || !fleet.isWarm(what)) await nextBeat(signal);
   }
 
-  async function begin(token: Token, key: EntityKey): Promise<Begun> {
-    const action = queue.byToken(token);
+  async function begin({ key, token, by }: Pick<PerformInput, 'key' | 'token' | 'by'>): Promise<void> {
+    const action = queue.byToken(by);
     if (!action)
-      throw new FleetError('ER0210', `${token} is of no action in the store; commands go through dispatch, steps through arm`);
-    if (action.begun && action.status === 'dispatching') return action.begun;
-    const begun = action.begun ?? { at: fleet.now(), mark: fleet.view(key)?.mark ?? null };
+      throw new FleetError('ER0210', `${by} is of no action in the store; commands go through dispatch, steps through arm`);
+    if (action.begun && action.status === 'dispatching') return;
+    const begun = action.begun ?? {
+      at: fleet.now(),
+      mark: fleet.view(key)?.mark ?? null,
+      ...(token !== by && { token }),
+    };
     const written = await queue.update(action, { status: 'dispatching', begun }, 'leader');
-    if (written.token !== token || written.status !== 'dispatching')
+    if (written.token !== by || written.status !== 'dispatching')
       throw new FleetError('ER0217', `action ${action.id} was ${written.status} meanwhile`);
-    return begun;
   }
 
   return {
     ready,
     nextBeat,
-    async pass({ key, do: what, token }, signal) {
+    async pass(effect, signal) {
+      const { key, do: what, token, by } = effect;
       for (;;) {
-        if (!queue.byToken(token)) await begin(token, key);
+        if (!queue.byToken(by)) await begin(effect);
         await ready(what, signal);
         if (fleet.allow(what, fleet.view(key)) !== true) {
           await nextBeat(signal);
           continue;
         }
         const { fence } = lease;
-        const isRepeated = queue.byToken(token)?.begun != null;
-        await begin(token, key);
+        const isRepeated = token !== by || queue.byToken(by)?.begun != null;
+        await begin(effect);
         signal.throwIfAborted();
         const valid = () => lease.held() && lease.fence === fence && !signal.aborted;
         if (valid()) return { token, fence, valid, ...(isRepeated && { isRepeated }) };
       }
     },
-    async unbegin({ token, valid }) {
-      const action = queue.byToken(token);
+    async unbegin(by, { valid }) {
+      const action = queue.byToken(by);
       if (action?.begun && valid()) await queue.update(action, { begun: null }, 'leader');
     },
     reconsider() {

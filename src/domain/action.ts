@@ -27,6 +27,8 @@ export interface Begun {
   readonly at: Instant;
   /** `bootId` or `runId` before the call. */
   readonly mark: string | null;
+  /** What the call carries, where it was begun for another action that wanted the same. */
+  readonly token?: Token;
 }
 
 /** A deferred action: a step with an identity, a status and a history. Whatever acts is one. */

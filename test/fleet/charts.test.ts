@@ -223,6 +223,7 @@ describe('a calling state', () => {
       const operation = {
         do: START,
         tokens: [asToken('A')],
+        token: asToken('A'),
         mark: null,
         failures: 1,
         seenAt: asInstant(1000),
@@ -232,7 +233,7 @@ describe('a calling state', () => {
       };
       const value = { observed: 'stopped', operation: { open: { busy: 'calling' } } };
       charts.restore(A, value, { ...newContext(A), operation } satisfies InstanceContext);
-      expect(perform.latest().input).toEqual({ key: A, do: START, token: 'A', attempt: 2 });
+      expect(perform.latest().input).toEqual({ key: A, do: START, token: 'A', by: 'A', attempt: 2 });
     }
   });
 });

@@ -1,5 +1,5 @@
-import { asInstant, instanceKey, parseIp, wantedKey } from 'fleetbeat';
-import { expect, test } from 'vitest';
+import { asInstant, type Fleet, instanceKey, parseIp, wantedKey } from 'fleetbeat';
+import { describe, expect, test } from 'vitest';
 import { fleetStage } from '../support/fleet-stage.ts';
 import { turns } from '../support/turns.ts';
 
@@ -91,6 +91,79 @@ test('what is said of a repeated launch that is refused says nothing of the firs
     await turns();
   }
   expect(repeated).toEqual([false, true, true]);
+});
+
+describe('two services whose one instance is launched for both, of which the first is given up', () => {
+  const SERVICES = [
+    { name: 'cache1', ip: '10.0.0.7', mode: 'memcache', status: 'master' },
+    { name: 'cache2', ip: '10.0.0.7', mode: 'memcache', status: 'master' },
+  ] as const;
+
+  /** A cloud whose first answer to a launch is lost, and which is asked no more than that until it may. */
+  function stage() {
+    const permits: { readonly token: string; readonly isRepeated: boolean }[] = [];
+    const world = fleetStage({ world: { instances: [], services: [] } });
+    const gone = new AbortController();
+    const driver: typeof world.simulated.instances = {
+      ...world.simulated.instances,
+      async perform(asked) {
+        permits.push(...asked.map(({ permit }) => ({ token: permit.token, isRepeated: permit.isRepeated ?? false })));
+        if (permits.length === 1)
+          await new Promise((_, reject) => gone.signal.addEventListener('abort', () => reject(new Error('lost'))));
+        return asked.map(() => null);
+      },
+    };
+    const fleets = fleetStage({
+      policy: { leaseMs: 5000, claimMs: 6000 },
+      fleet: {
+        drivers: { instances: [driver], services: [world.simulated.services] },
+        services: SERVICES,
+        now: () => asInstant(world.now()),
+      },
+    });
+    return { ...fleets, passTime: world.passTime, permits, lose: () => gone.abort() };
+  }
+
+  const beats = async (fleet: Fleet, passTime: (ms: number) => void, most: number) => {
+    for (let beat = 0; beat < most; beat++) {
+      passTime(2000);
+      await fleet.beat();
+      await turns();
+    }
+  };
+
+  test('is called for again under the token of the first, as a repeated call', async () => {
+    const { fleet, permits, passTime, lose } = stage();
+    await fleet.beat();
+    for (const { name } of SERVICES) await fleet.dispatch({ level: 'services', action: 'start', group: name });
+    await beats(fleet, passTime, 2);
+    await fleet.dispatch({ level: 'services', action: 'stop', group: 'cache1' });
+    await turns();
+    lose();
+    await beats(fleet, passTime, 10);
+    const [first] = permits;
+    expect(permits.slice(0, 2)).toEqual([
+      { token: first?.token, isRepeated: false },
+      { token: first?.token, isRepeated: true },
+    ]);
+  });
+
+  test('is called for again so by a process that knows only the second', async () => {
+    const { fleet, rival, permits, passTime } = stage();
+    await fleet.beat();
+    for (const { name } of SERVICES) await fleet.dispatch({ level: 'services', action: 'start', group: name });
+    await beats(fleet, passTime, 2);
+    await fleet.dispatch({ level: 'services', action: 'stop', group: 'cache1' });
+    await turns();
+    const next = rival({ owner: 'the next life' });
+    await beats(next, passTime, 12);
+    const [first] = permits;
+    expect(permits.slice(0, 2)).toEqual([
+      { token: first?.token, isRepeated: false },
+      { token: first?.token, isRepeated: true },
+    ]);
+    await next.stop();
+  });
 });
 
 test('what waits until an instance is terminated is due once its provider lists it no more, though nobody saw it terminated', async () => {

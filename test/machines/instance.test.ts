@@ -82,8 +82,19 @@ describe('an operation', () => {
       key: 'instances/cloud/i-1',
       do: bootstrap('managed'),
       token: 'T',
+      by: 'T',
       attempt: 1,
     });
+  });
+
+  test('a call goes on under the token of who began it, for those who are left', async () => {
+    const stage = stageInstance();
+    stage.ask(bootstrap('managed'), { token: 'T' });
+    stage.ask(bootstrap('managed'), { token: 'U' });
+    stage.cancel('T');
+    await stage.refuse();
+    stage.beat('ssh-up', { after: 1000 });
+    expect(stage.perform.latest().input).toMatchObject({ token: 'T', by: 'U', attempt: 2 });
   });
 
   test('an accepted call is not yet a success', async () => {
