@@ -303,9 +303,11 @@ export function intentBeforeEffect({ book }: Premises): Watch {
     see(happening) {
       if (happening.is !== 'calls') return null;
       const { by, call, permit } = happening;
+      // The action of its token may have been armed anew, under another, while others go on wanting what it began.
+      if (book.hasHeld(permit.token) && isSharedCall(call, permit.token, by, book)) return null;
       for (const action of book.known(by).values()) {
         if (action.token !== permit.token) continue;
-        return (action.status === 'dispatching' && action.begun !== null) || isSharedCall(call, permit.token, by, book)
+        return action.status === 'dispatching' && action.begun !== null
           ? null
           : `${by.name} calls ${doText(call.do)}, but in the store ${action.token} is ${action.status}`;
       }

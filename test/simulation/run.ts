@@ -72,7 +72,7 @@ async function playAll(): Promise<number> {
   return 0;
 
   async function work(own: typeof parts): Promise<void> {
-    const child = fork(program, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(program, [], { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const end = () => child.kill();
     stop.signal.addEventListener('abort', end);
     const died = once(child, 'exit').then(() => [false]);
