@@ -4,15 +4,29 @@ import { Agent as HttpsAgent } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { FleetError } from '../../src/errors.ts';
 
-const blockOf = (...subnets: readonly (readonly [address: string, bits: number])[]): BlockList => {
+type Subnet = readonly [address: string, bits: number];
+
+const blockOf = (...subnets: readonly Subnet[]): BlockList => {
   const list = new BlockList();
-  for (const [address, bits] of subnets) list.addSubnet(address, bits, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  for (const [address, bits] of subnets.flatMap((subnet) => [subnet, ...insideOf(subnet)]))
+    list.addSubnet(address, bits, isIP(address) === 6 ? 'ipv6' : 'ipv4');
   return list;
 };
 
+/** Whatever goes to an IPv6 address of these ends at the IPv4 one inside: SIIT, NAT64, 6to4. Mapped ones the list knows itself. */
+function insideOf([address, bits]: Subnet): readonly Subnet[] {
+  if (isIP(address) === 6) return [];
+  const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
+  const to4 = `2002:${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}::`;
+  return [...['::ffff:0:', '64:ff9b::', '64:ff9b:1::'].map((prefix) => [prefix + address, 96 + bits] as const), [to4, 16 + bits]];
+}
+
 const LOOPBACK = blockOf(['127.0.0.0', 8], ['::1', 128]);
 
-/** Nobody's API: this network, link-local with its metadata services (also inside of IPv6), theirs elsewhere, multicast, broadcast. */
+/**
+ * Nobody's API: this network, link-local with its metadata services, theirs elsewhere, multicast, broadcast, and the IPv6 addresses
+ * that once held an IPv4 one behind zeros.
+ */
 const FORBIDDEN = blockOf(
   ['0.0.0.0', 8],
   ['169.254.0.0', 16],
@@ -21,12 +35,10 @@ const FORBIDDEN = blockOf(
   ['168.63.129.16', 32],
   ['224.0.0.0', 4],
   ['255.255.255.255', 32],
-  ['::', 128],
+  ['::', 96],
   ['fe80::', 10],
   ['fd00:ec2::', 32],
   ['fd20:ce::', 32],
-  ['64:ff9b::a9fe:0', 112],
-  ['2002:a9fe::', 32],
   ['ff00::', 8],
 );
 
@@ -68,8 +80,8 @@ export function addressPolicy(rules: AddressRules): AddressPolicy {
 
   /** What forbids an address, reached by a url under a name. */
   function refusalOfAddress(address: string, url: URL): string | null {
-    if (isIn(FORBIDDEN, address)) return `${address}, a link-local, metadata or group address`;
     const isHere = isIn(LOOPBACK, address);
+    if (!isHere && isIn(FORBIDDEN, address)) return `${address}, a link-local, metadata or group address`;
     const mayPass = isListed(portOf(url), hostOf(url), address);
     if (isHere && rules.loopback === 'listed' && !mayPass) return `${address}, which is this machine and not listed as allowed`;
     if (url.protocol === 'https:' || rules.http === 'anywhere' || mayPass) return null;
