@@ -1,5 +1,5 @@
 import type { Charts } from './charts.ts';
-import { isLive } from './domain/action.ts';
+import { type Action, isLive } from './domain/action.ts';
 import { type Budget, type Strain, strainOn } from './domain/budget.ts';
 import { type Awaited, awaitedBy, type Demand, demandOf } from './domain/demand.ts';
 import type { Problem } from './domain/heartbeat.ts';
@@ -48,14 +48,19 @@ export function createDemands(fleet: {
 
   return {
     of(driver, level) {
-      if (!inventory.hasRead(level, driver.name)) return { maxAgeMs: 0, caller: 'beat', keys: [] };
       if (level === 'services') {
         const isAwaited = queue.all().some(isLive);
-        return { maxAgeMs: isAwaited ? 0 : driver.everyMs, caller: isAwaited ? 'waiting' : 'beat', keys: [] };
+        const isOld = isAwaited || !inventory.hasRead(level, driver.name);
+        return { maxAgeMs: isOld ? 0 : driver.everyMs, caller: isAwaited ? 'waiting' : 'beat', keys: [] };
       }
+      // What an earlier life has begun, or somebody has armed meanwhile, goes by what is and not by what was minutes ago.
+      const isUrgent = !inventory.hasRead(level, driver.name) && queue.all().some((action) => isLive(action) && isNow(action));
+      if (isUrgent) return { maxAgeMs: policy.readMovingMs, caller: 'waiting', keys: [] };
       const busy = fleet.busy().filter((key) => levelOf(key) === 'instances');
       const awaited = awaitedBy(queue.all(), busy, inventory).filter((one) => isOf(driver.name, one));
       return demandOf(awaited, { everyMs: driver.everyMs, strain: strainedOf(driver.name) }, { now: now(), policy });
     },
   };
 }
+
+const isNow = ({ when }: Action): boolean => when.on === 'now';

@@ -22,6 +22,7 @@ import type { Manner } from './verbs.ts';
 export async function oneShot(asked: Command, options: Options, terminal: Terminal): Promise<ExitCode> {
   if (asked.action === 'ping') return fromStdin(options, terminal);
   return withSession(options, terminal, async (session, manner) => {
+    if (options.fresh) session.readAnew();
     const answer = await ask({ ...asked, host: ownHost() }, session, manner).catch((error: unknown) => refused(asked, error));
     show(answer, options, terminal);
     if (answer.exit === EXIT.deferred) tellDeferred(session, options, terminal);

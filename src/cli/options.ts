@@ -9,6 +9,8 @@ export interface Options {
   readonly timeoutMs?: number;
   readonly waits: boolean;
   readonly yes: boolean;
+  /** Whether the cloud is read anew, whatever is remembered of it. */
+  readonly fresh: boolean;
 }
 
 /** The options as the parser of arguments gives them. */
@@ -19,13 +21,16 @@ export interface RawOptions {
   readonly timeout?: string;
   readonly wait?: boolean;
   readonly yes?: boolean;
+  readonly fresh?: boolean;
 }
 
-export function readOptions({ config, json = false, every, timeout, wait = true, yes = false }: RawOptions): Options {
+export function readOptions(raw: RawOptions): Options {
+  const { config, json = false, every, timeout, wait = true, yes = false, fresh = false } = raw;
   return {
     json,
     waits: wait,
     yes,
+    fresh,
     ...(config !== undefined && { config }),
     ...(every !== undefined && { everyMs: durationOf('--every', every) }),
     ...(timeout !== undefined && { timeoutMs: durationOf('--timeout', timeout) }),

@@ -179,6 +179,7 @@ function addLevel(
     }
     command.addHelpText('after', `\nExample:\n  $ fleetbeat ${level} ${exampleOf(level, action)}`);
     if (action === 'actions_init') command.option('--yes', 'really');
+    if (action === 'status') command.option('--fresh', 'reads the cloud anew, however lately it was read');
   }
 }
 

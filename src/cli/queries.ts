@@ -93,12 +93,13 @@ export async function actions({ fleet }: Session, interrupted: AbortSignal): Pro
 }
 
 /** `instances plan`, `services plan`: what a command would come to. The verb that is planned stands where the type does. */
-export async function plan(command: Command, { fleet }: Session, interrupted: AbortSignal): Promise<Answer> {
+export async function plan(command: Command, { fleet, readAnew }: Session, interrupted: AbortSignal): Promise<Answer> {
   const { type: verb = '' } = command;
   const known = verbsOf(command.level);
   if (!known.includes(verb)) {
     throw new FleetError('ER0202', `plan: found ${JSON.stringify(verb)}, allowed: ${allowedWords(verb, known)}`);
   }
+  readAnew();
   await beatUnless(interrupted, fleet);
   const { code, steps, cancels, rejected, targets } = fleet.plan({ ...command, action: verb, type: 'all' });
   const console = [

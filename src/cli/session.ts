@@ -20,6 +20,8 @@ export interface Session {
   act(): void;
   /** From now on what becomes of actions is written down: it is decided here. */
   decide(): void;
+  /** The next beat reads the cloud itself, and not what is remembered of it. */
+  readAnew(): void;
   /** Calls the listener with what goes wrong with the audit log. */
   onAuditError(listener: (error: unknown) => void): void;
   close(): Promise<void>;
@@ -65,6 +67,7 @@ export async function openSession(
     decide() {
       decides = true;
     },
+    readAnew: assembly.readAnew,
     onAuditError(listener) {
       listeners.add(listener);
     },

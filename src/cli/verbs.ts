@@ -33,8 +33,10 @@ export async function perform(command: Command, session: Session, manner: Manner
   return performed(command, given, actions, session);
 }
 
-async function begin({ fleet, act, decide }: Session, { waits, interrupted }: Manner): Promise<void> {
+/** What is to be changed is planned from what is, not from what was minutes ago. */
+async function begin({ fleet, act, decide, readAnew }: Session, { waits, interrupted }: Manner): Promise<void> {
   if (waits) act();
+  readAnew();
   await beatUnless(interrupted, fleet);
   decide();
 }

@@ -84,7 +84,7 @@ requires('sshd')('a cloud that is configured by its name', () => {
     });
   });
 
-  test('is read by a daemon as seldom as is said, and by whoever asks each time', async () => {
+  test('is read by a daemon as seldom as is said, and by whoever asks only where it is to be fresh', async () => {
     const over = new AbortController();
     let said = '';
     const onOutput = (soFar: string) => {
@@ -96,7 +96,10 @@ requires('sshd')('a cloud that is configured by its name', () => {
     await expect.poll(beats).toBeGreaterThan(5);
     await store.close?.();
     expect(cloud.calls().DescribeInstances).toEqual({ ok: 1 });
-    await commandLine(['instances', 'status'], { cwd, env: ENV });
+    const remembered = await commandLine(['instances', 'status'], { cwd, env: ENV, columns: 120 });
+    expect(stripVTControlCharacters(remembered.stdout)).toMatch(/^i-0aa .+ stopped +- +\d+ s +-$/m);
+    expect(cloud.calls().DescribeInstances).toEqual({ ok: 1 });
+    await commandLine(['instances', 'status', '--fresh'], { cwd, env: ENV });
     expect(cloud.calls().DescribeInstances).toEqual({ ok: 2 });
     await expect.poll(() => said).toMatch(/"command":"aws","return":"ER0245","result":"aws: 2 of 2 calls this hour/);
     over.abort();
@@ -107,6 +110,16 @@ requires('sshd')('a cloud that is configured by its name', () => {
     expect(shown).toMatch(/^\d{4}-.+ to \d{4}-.+: 2 calls, 0\.002000 EUR$/m);
     expect(shown).toMatch(/^forecast: \d+ calls, [\d.]+ EUR a day, [\d.]+ EUR in 30 days$/m);
     expect(shown).toMatch(/^aws +this hour +2 +- +2, reached$/m);
+  });
+
+  test('is read anew by whoever changes something, or asks what that would come to', async () => {
+    await commandLine(['instances', 'status'], { cwd, env: ENV });
+    cloud.power('i-0aa', 'on');
+    const asked = await commandLine(['instances', 'status'], { cwd, env: ENV });
+    expect(documentsIn(asked.stdout)).toMatchObject([{ instances: [{ 'i-0aa': { state: 'stopped' } }] }]);
+    expect(cloud.calls().DescribeInstances).toEqual({ ok: 1 });
+    await commandLine(['instances', 'plan', 'stop', 'i-0aa'], { cwd, env: ENV });
+    expect(cloud.calls().DescribeInstances).toEqual({ ok: 2 });
   });
 
   test('launches what its settings say of the ip', async () => {

@@ -82,6 +82,41 @@ test('a fleet for which nobody waits reads its cloud once in five minutes', asyn
   expect(new Set(world.reads.map(({ caller }) => caller))).toEqual(new Set(['beat']));
 }, 60_000);
 
+test('a process that starts takes what another has read of the cloud, unless somebody waits for newer', async () => {
+  const world = counted();
+  const store = memory({ now: world.now });
+  const daemon = fleetOn(world, store);
+  await daemon.beat();
+  await beats(daemon, world, 4 * MINUTE, 10_000);
+  const reader = fleetOn(world, store);
+  await reader.beat();
+  expect(world.reads).toHaveLength(1);
+  expect(reader.views().map(({ state, readAt }) => [state, readAt <= world.now() - 4 * MINUTE])).toEqual([
+    ['managed', true],
+    ['stopped', true],
+  ]);
+
+  const { started } = await daemon.dispatch({ level: 'instances', action: 'start', group: 'i-2' });
+  await beats(daemon, world, 5000, 1000);
+  const before = world.reads.length;
+  expect(before).toBeGreaterThan(1);
+  world.pass(10_000);
+  const other = fleetOn(world, store);
+  await other.beat();
+  expect(other.actions()).toMatchObject([{ id: started[0]?.id }]);
+  expect(world.reads).toHaveLength(before + 1);
+});
+
+test('a process that starts reads the cloud once what another has read is old, or where nobody has', async () => {
+  const world = counted();
+  const store = memory({ now: world.now });
+  await fleetOn(world, store).beat();
+  expect(world.reads).toHaveLength(1);
+  world.pass(6 * MINUTE);
+  await fleetOn(world, store).beat();
+  expect(world.reads).toHaveLength(2);
+});
+
 test('what is on its way is read every two seconds while somebody waits, and seldom again after that', async () => {
   const world = counted();
   const fleet = fleetOn(world, memory({ now: world.now }));

@@ -12,11 +12,14 @@ import { type CloudAround, makeCloud } from './make-cloud.ts';
 import { keptDoctors, makeDoctors } from './make-doctors.ts';
 import { configurationError } from './mistake.ts';
 import { openStore } from './open-store.ts';
+import { type Renewable, renewable } from './renewable.ts';
 import { shellOf } from './ssh.ts';
 
 /** What a configuration comes to: all that a fleet is made of, and how to let go of it. */
 export interface Assembly {
   readonly options: FleetOptions;
+  /** The next read of the cloud is a new one, whatever is remembered of it. */
+  readAnew(): void;
   close(): Promise<void>;
 }
 
@@ -41,7 +44,7 @@ export async function assemble(configuration: Configuration, options: AssembleOp
   const { env, everyMs, delivers } = options;
   const { services, ssh, origin, cloud, bill } = configuration;
   const shell = ssh && cloud.is.driver !== 'simulated' ? await shellOf(ssh, origin, env) : undefined;
-  const { kinds, driversOn } = await worldOf(configuration, shell, {
+  const { kinds, worldOn } = await worldOf(configuration, shell, {
     origin,
     env,
     isDaemon: delivers,
@@ -51,8 +54,10 @@ export async function assemble(configuration: Configuration, options: AssembleOp
   const doctors = delivers ? await makeDoctors(configuration, options) : keptDoctors(configuration.doctors);
   const policy = delivers ? configuration.policy : { ...configuration.policy, deliverMs: NEVER_MS };
   const store = await openStore(configuration.store);
+  const { drivers, readAnew } = worldOn(store);
   return {
-    options: { drivers: driversOn(store), kinds, services, store, doctors, policy, bill },
+    options: { drivers, kinds, services, store, doctors, policy, bill },
+    readAnew,
     async close() {
       await shell?.close?.();
       await store.close?.();
@@ -63,8 +68,11 @@ export async function assemble(configuration: Configuration, options: AssembleOp
 /** What there is to be read and acted on. */
 interface World {
   readonly kinds: readonly AnyServiceKind[];
-  /** Its drivers: what a cloud says is remembered in the store. */
-  readonly driversOn: (store: Store) => NonNullable<FleetOptions['drivers']>;
+  /** What a cloud says is remembered in the store. */
+  readonly worldOn: (store: Store) => {
+    readonly drivers: NonNullable<FleetOptions['drivers']>;
+    readonly readAnew: () => void;
+  };
 }
 
 interface WorldAround extends CloudAround {
@@ -81,8 +89,16 @@ async function worldOf(configuration: Configuration, shell: Shell | undefined, a
     services.map((service) => service.mode),
     configuration.kinds,
   );
-  const driverOn = await cloudDriver(cloud.name, cloud.is, around);
-  if (!shell) return { kinds, driversOn: (store) => ({ instances: [driverOn(store)] }) };
+  const cloudOn = await cloudDriver(cloud.name, cloud.is, around);
+  if (!shell) {
+    return {
+      kinds,
+      worldOn(store) {
+        const { driver, readAnew } = cloudOn(store);
+        return { drivers: { instances: [driver] }, readAnew };
+      },
+    };
+  }
   const [{ overShell }, { probed }] = await Promise.all([
     import('../../drivers/over-shell.ts'),
     import('../../drivers/probed.ts'),
@@ -90,10 +106,11 @@ async function worldOf(configuration: Configuration, shell: Shell | undefined, a
   const fence = configuration.ssh?.fence === true ? {} : (configuration.ssh?.fence ?? {});
   return {
     kinds,
-    driversOn: (store) => ({
-      instances: [probed(driverOn(store), shell, { bootstrap, fence })],
-      services: [overShell(kinds, shell, { everyMs: around.everyMs, fence })],
-    }),
+    worldOn(store) {
+      const { driver, readAnew } = cloudOn(store);
+      const instances = [probed(driver, shell, { bootstrap, fence })];
+      return { drivers: { instances, services: [overShell(kinds, shell, { everyMs: around.everyMs, fence })] }, readAnew };
+    },
   };
 }
 
@@ -104,18 +121,21 @@ async function cloudDriver(
   name: string,
   cloud: Exclude<ConfiguredCloud, Simulated>,
   around: WorldAround,
-): Promise<(store: Store) => Driver<InstanceFacts>> {
+): Promise<(store: Store) => Renewable> {
   if (isRemote(cloud)) {
     const [driver, { cached }] = await Promise.all([makeCloud(name, cloud, around), import('../../drivers/cached.ts')]);
     const { every, stale } = cloud.read;
     const ages = { ttlMs: parseDuration(every) ?? 0, staleMs: stale === undefined ? 0 : (parseDuration(stale) ?? 0) };
-    return (store) => (around.isDaemon ? cached(driver, store, ages) : forPerson(cached(driver, store, ages)));
+    return (store) => renewable(around.isDaemon ? cached(driver, store, ages) : forPerson(cached(driver, store, ages)));
   }
-  if (cloud.driver !== 'local') return () => cloud.driver;
+  if (cloud.driver !== 'local') return () => renewable(cloud.driver);
   const { local } = await import('../../../adapters/local.ts');
   const driver = local({ name, instances: cloud.instances, deadlineMs: cloud.deadlineMs, everyMs: around.everyMs });
-  return () => driver;
+  return () => ({ driver, readAnew: isReadAnyway });
 }
+
+/** What is not remembered is read each time. */
+const isReadAnyway = (): void => {};
 
 /** Somebody sits before a single command: its reads are on that behalf, and not answered by what is stale. */
 const forPerson = (driver: Driver<InstanceFacts>): Driver<InstanceFacts> => ({
@@ -143,7 +163,10 @@ async function simulatedWorld(
   });
   return {
     kinds: simulatedKinds(),
-    driversOn: () => ({ instances: [simulated.instances], services: [simulated.services] }),
+    worldOn: () => ({
+      drivers: { instances: [simulated.instances], services: [simulated.services] },
+      readAnew: isReadAnyway,
+    }),
   };
 }
 
