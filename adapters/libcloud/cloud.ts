@@ -76,7 +76,7 @@ export interface VerbRequest extends Route {
 export interface Launching<Settings extends object> {
   /** Creates the instance, marked with the tag. */
   route(wanted: Wanted<Settings>): Route;
-  /** The id in the answer. Needed with `place`. */
+  /** The id in the answer, without which nobody knows whether anything was launched. Needed with `place`. */
   id?(body: unknown): unknown;
   /** Gives an instance its address, where creating it cannot; sent until it is not refused as too early. */
   place?(of: { readonly id: string; readonly ip: Ip }): Route;

@@ -1,11 +1,11 @@
 import type { KnownCode } from '../../src/domain/codes.ts';
 import type { Power } from '../../src/domain/instance.ts';
-import { FleetError } from '../../src/errors.ts';
 import type { Secret } from '../http/secret.ts';
 import { at, listAt, textAt } from './at.ts';
 import { bearer } from './bearer.ts';
 import type { CloudOptions, Listed, RestCloud } from './cloud.ts';
 import { type CloudDriver, cloudDriver } from './driver.ts';
+import { pagesOf } from './pages.ts';
 import type { Asking } from './rest.ts';
 import { type Query, queryOf, type Route } from './route.ts';
 import type { Ask } from './session.ts';
@@ -43,9 +43,14 @@ const STATES = {
 } as const satisfies Record<DropletStatus, Power>;
 
 const MOST_A_PAGE = 200;
-const MOST_PAGES = 1000;
 
 const nextOf = (page: unknown): Query | null => queryOf(at(page, 'links', 'pages', 'next'));
+
+const RESERVED: RestCloud['list'] = {
+  route: { method: 'GET', path: '/reserved_ips', query: { per_page: MOST_A_PAGE } },
+  items: (page) => listAt(page, 'reserved_ips'),
+  next: nextOf,
+};
 
 /**
  * DigitalOcean, API v2. A droplet is launched at a reserved ip of the account, and carries the digest of its token as a tag.
@@ -130,13 +135,8 @@ function addressesOf(droplet: unknown, address: 'private' | 'public' | 'reserved
 /** The list of droplets does not say which reserved ip is whose. */
 async function withReserved(items: readonly Listed[], ask: Ask, asking: Asking): Promise<readonly Listed[]> {
   const ipOf = new Map<unknown, unknown>();
-  let query: Query | null = { per_page: MOST_A_PAGE };
-  for (let page = 1; query !== null && page <= MOST_PAGES; page++) {
-    const { status, body } = await ask({ method: 'GET', path: '/reserved_ips', query }, asking);
-    const found = status < 300 ? listAt(body, 'reserved_ips') : null;
-    if (!found) throw new FleetError('ER0235', `GET /reserved_ips was answered by ${status} and no list`, { retryable: true });
-    for (const one of found) ipOf.set(at(one, 'droplet', 'id'), at(one, 'ip'));
-    query = nextOf(body);
-  }
+  const asWritten = (text: string) => text;
+  for await (const page of pagesOf(RESERVED, 'reserved ips', {}, ask, asking, asWritten))
+    for (const one of page) ipOf.set(at(one, 'droplet', 'id'), at(one, 'ip'));
   return items.map((item) => (ipOf.has(item.id) ? { ...item, ips: [ipOf.get(item.id)] } : item));
 }

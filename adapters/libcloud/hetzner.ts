@@ -118,8 +118,8 @@ function describe(options: HetznerOptions): RestCloud<HetznerLaunch> {
         path: '/servers',
         body: { name, ...settings, labels: { ...settings.labels, [MARK]: tag } },
       }),
+      id: (body) => at(body, 'server', 'id'),
       ...(network !== undefined && {
-        id: (body: unknown) => at(body, 'server', 'id'),
         place: ({ id, ip }: { readonly id: string; readonly ip: string }): Route => ({
           method: 'POST',
           path: '/servers/{id}/actions/attach_to_network',

@@ -116,7 +116,7 @@ export function createLauncher<S extends object>(
       return problem(ip, called.code === 'ER0205' ? 'ER0221' : called.code, called.message);
     }
     lookedSince.delete(tag);
-    return launching.place ? placeNew(launching, called, ip, permit, signal) : null;
+    return launching.id || launching.place ? placeNew(launching, called, ip, permit, signal) : null;
   }
 
   async function placeNew(

@@ -1,11 +1,10 @@
 import { excerpt } from '../../src/domain/excerpt.ts';
 import type { Problem } from '../../src/domain/heartbeat.ts';
 import { isProviderId, parseIp } from '../../src/domain/identity.ts';
-import { FleetError, isFleetError } from '../../src/errors.ts';
+import { isFleetError } from '../../src/errors.ts';
 import type { Known, Listed, RestCloud } from './cloud.ts';
-import { refusedRead } from './refusal.ts';
+import { pagesOf } from './pages.ts';
 import type { Asking } from './rest.ts';
-import { type Query, verbOf } from './route.ts';
 import type { Ask } from './session.ts';
 
 /** All instances of an account, as far as they could be read. */
@@ -15,8 +14,6 @@ export interface Listing {
   readonly complete: boolean;
   readonly problems: readonly Problem[];
 }
-
-const MOST_PAGES = 1000;
 
 /**
  * Reads all pages. Where a later one fails, what the earlier ones hold is kept, and the listing is not complete.
@@ -37,7 +34,7 @@ export async function readListing<S extends object>(
     problems.push({ subject, code, message: excerpt(scrub(message)) });
 
   try {
-    for await (const items of pagesOf(cloud, ask, asking, scrub)) {
+    for await (const items of pagesOf(cloud.list, 'instances', wordsOf(cloud), ask, asking, scrub)) {
       for (const item of items) {
         try {
           listed.push(cloud.read(item));
@@ -75,6 +72,11 @@ export async function readListing<S extends object>(
   return { instances: [...instances.values()], complete, problems };
 }
 
+const wordsOf = <S extends object>({ refusal, message }: RestCloud<S>): Pick<RestCloud, 'refusal' | 'message'> => ({
+  ...(refusal && { refusal }),
+  ...(message && { message }),
+});
+
 const UNREADABLE: Listed = { id: null, ips: [], state: null };
 
 function knownOf<S extends object>(
@@ -102,30 +104,3 @@ function knownOf<S extends object>(
 }
 
 const shown = (value: unknown): string => excerpt(JSON.stringify(value) ?? 'nothing');
-
-async function* pagesOf<S extends object>(
-  { list, refusal, message }: RestCloud<S>,
-  ask: Ask,
-  asking: Asking,
-  scrub: (text: string) => string,
-): AsyncGenerator<readonly unknown[]> {
-  const words = { ...(refusal && { refusal }), ...(message && { message }) };
-  let query: Query = {};
-  const seen = new Set<string>();
-  for (let page = 1; page <= MOST_PAGES; page++) {
-    const route = { ...list.route, query: { ...list.route.query, ...query } };
-    const answer = await ask(route, asking);
-    if (answer.status >= 300) throw refusedRead(words, answer, verbOf(route), scrub);
-    const items = answer.isMalformed ? null : list.items(answer.body);
-    if (items === null)
-      throw new FleetError('ER0235', `${verbOf(route)} was answered by no list of instances`, { retryable: true });
-    yield items;
-    const next = list.next?.(answer.body, page) ?? null;
-    if (next === null) return;
-    const key = JSON.stringify(next);
-    if (seen.has(key)) throw new FleetError('ER0235', `${verbOf(route)}: its pages lead in a circle`, { retryable: true });
-    seen.add(key);
-    query = next;
-  }
-  throw new FleetError('ER0235', `${verbOf(list.route)} has more than ${MOST_PAGES} pages`, { retryable: true });
-}

@@ -174,6 +174,7 @@ function describe(options: OpenstackOptions): RestCloud<OpenstackLaunch> {
         path: '/servers',
         body: { server: { name, ...settings, networks: [{ uuid, fixed_ip: ip }], metadata: { ...metadata, [MARK]: tag } } },
       }),
+      id: (body) => at(body, 'server', 'id'),
     },
     verdict: (body) => (body === undefined || at(body, 'server', 'id') !== undefined ? null : 'ER0220'),
     refusal(status, body) {

@@ -9,12 +9,23 @@ interface Waits {
 const RETRY_MS = 200;
 const RETRY_AFTER_MOST_MS = 5000;
 
-/** The milliseconds of a `Retry-After`: seconds or a date; null where it is neither. */
+/**
+ * The milliseconds of a `Retry-After`: seconds or a date; null where it is neither. A date is one of the server's clock, and counts
+ * from what its own `Date` says, where it says so.
+ */
 function retryAfterMs({ response }: AxiosError): number | null {
-  const value: unknown = response?.headers['retry-after'];
+  const { 'retry-after': value, date } = (response?.headers ?? {}) as Readonly<Record<string, unknown>>;
   if (typeof value !== 'string') return null;
-  const ms = /^\d{1,9}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(ms, 0) : null;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const until = instantOf(value);
+  return until === null ? null : Math.max(0, until - (instantOf(date) ?? Date.now()));
+}
+
+/** A date of HTTP in any of its three forms, one of which does not say that it is GMT. */
+function instantOf(text: unknown): number | null {
+  if (typeof text !== 'string' || !/^[A-Z][a-z]{2}/.test(text)) return null;
+  const ms = Date.parse(text.endsWith('GMT') ? text : `${text} GMT`);
+  return Number.isNaN(ms) ? null : ms;
 }
 
 /**

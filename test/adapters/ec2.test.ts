@@ -568,6 +568,17 @@ describe('a launch', () => {
     expect(await call()).toEqual([null]);
   });
 
+  test('whose token EC2 knows with other settings, and whose instance is gone again, is not adopted', async () => {
+    const mismatch = (_: QueryRequest, response: ServerResponse) =>
+      refuse(response, 'IdempotentParameterMismatch', 'other parameters');
+    const instances: ScriptedInstance[] = [];
+    const { server, driver } = await serving(launching(instances, mismatch), { launch: LAUNCH });
+    const call = () => driver.perform([callTo('10.0.0.9', 'launch', { isRepeated: true })], never);
+    expect(codes(await call())).toEqual(['ER0220']);
+    instances.push({ id: 'i-9', state: 'terminated', clientToken: runs(server)[0]?.get('ClientToken') ?? '' });
+    expect(codes(await call())).toEqual(['ER0215']);
+  });
+
   test.each([
     ['InvalidIPAddress.InUse', 'ER0208'],
     ['InsufficientInstanceCapacity', 'ER0221'],

@@ -101,3 +101,14 @@ test.each([
   expect(answer).toMatchObject({ code, message: expect.stringContaining(message) });
   expect(sent(/droplets$/)).toHaveLength(1);
 });
+
+test('reserved ips whose pages lead in a circle are no list, and asked for no further', async () => {
+  cloud.add({ ip: '10.0.0.1' });
+  const links = { pages: { next: 'https://elsewhere.example/v2/reserved_ips?page=2' } };
+  cloud.api.intercept(({ path }) => (path === '/v2/reserved_ips' ? { body: { reserved_ips: [], links } } : null));
+  await expect(cloud.driver().observe(want, never)).rejects.toMatchObject({
+    code: 'ER0235',
+    detail: expect.stringContaining('circle'),
+  });
+  expect(cloud.api.received.filter(({ path }) => path === '/v2/reserved_ips')).toHaveLength(2);
+});

@@ -64,6 +64,12 @@ describe.each(FAKES)('%s', (_, open) => {
     expect(await driver.perform([start(cloud)], never)).toMatchObject([{ code: 'ER0220' }]);
   });
 
+  test('does not take an empty answer for a launch', async () => {
+    const cloud = await keep(open());
+    cloud.api.intercept(({ method, path }) => (method === 'GET' || /tokens|sessions/.test(path) ? null : { body: '' }));
+    expect(await cloud.driver().perform([callTo('10.0.0.5', 'launch')], never)).toMatchObject([{ code: 'ER0220' }]);
+  });
+
   test('asks for nothing outside of its instances, whatever an id says', async () => {
     const cloud = await withMachine();
     const ids = ['..', '.', '../../admin', 'a/../../b', '%2e%2e'];

@@ -177,3 +177,13 @@ test('its password is a secret', () => {
   const password: Secret = secret('p');
   expect(vcloud({ url: 'https://vcloud.example.com/api', user: 'u', org: 'o', password }).name).toBe('vcloud');
 });
+
+test('a list that is the same on each page, and has millions by its own account, is read no further', async () => {
+  const record = '<VMRecord href="https://x/api/vApp/vm-1" status="POWERED_OFF" ipAddress="10.0.0.1"/>';
+  const body = `<QueryResultRecords total="9999999" pageSize="1">${record}</QueryResultRecords>`;
+  cloud.api.intercept(({ path }) => (path === '/api/query' ? { body } : null));
+  const { items, complete, problems } = await cloud.driver().observe(want, never);
+  expect([items.length, complete]).toEqual([1, false]);
+  expect(problems).toMatchObject([{ code: 'ER0235', message: expect.stringContaining('circle') }]);
+  expect(cloud.api.received.filter(({ path }) => path === '/api/query')).toHaveLength(2);
+});
