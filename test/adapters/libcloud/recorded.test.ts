@@ -28,7 +28,8 @@ for (const [title, folder] of SETS) {
   const staged = (name: string, open: () => Promise<FakeCloud>) => {
     const stage = {
       files: filesOf(name),
-      has: (file: string) => filesOf(name).includes(file),
+      /** Those of the files that this set has. */
+      kept: (...files: readonly string[]) => files.filter((file) => filesOf(name).includes(file)),
       text: (file: string) => textOf(name, file),
       json: (file: string): unknown => JSON.parse(textOf(name, file)),
       cloud: undefined as unknown as FakeCloud,
@@ -113,6 +114,27 @@ for (const [title, folder] of SETS) {
       });
     });
 
+    test.each(stage.kept('create_node.json', 'list_node.json', 'create_image.json'))(
+      '%s does not say which droplet was launched',
+      async (file) => {
+        const isOne = at(stage.json(file), 'droplet', 'id') !== undefined;
+        expect((await stage.answers(file, 'launch', 202))?.code).toBe(isOne ? undefined : 'ER0220');
+      },
+    );
+
+    test.each(stage.kept('list_floating_ips.json'))('%s says which address is whose', async (file) => {
+      const listed = listAt(stage.json(file), 'floating_ips') ?? [];
+      const owned = listed.filter((one) => at(one, 'droplet', 'id') !== undefined);
+      for (const one of owned) stage.cloud.add({ id: String(at(one, 'droplet', 'id')), ip: null });
+      // They have been renamed since then.
+      const body = stage.text(file).replace('"floating_ips"', '"reserved_ips"');
+      stage.cloud.api.intercept(({ path }) => (path.endsWith('/reserved_ips') ? { body } : null));
+      const { items } = await stage.cloud.driver().observe(want, never);
+      expect(items.map(({ id, ip }) => [id, ip])).toEqual(owned.map((one) => [String(at(one, 'droplet', 'id')), at(one, 'ip')]));
+      expect(items).not.toEqual([]);
+      stage.cloud.machines.splice(0);
+    });
+
     test('give an address to what was launched', async () => {
       stage.cloud.api.intercept(({ path }) =>
         path.includes('reserved_ips/') ? { status: 201, body: stage.text('attach_floating_ip.json') } : null,
@@ -155,8 +177,37 @@ for (const [title, folder] of SETS) {
       expect(problems).toMatchObject([{ subject: at(server, 'id'), message: textAt(server, 'fault', 'message') }]);
     });
 
-    test('accept a launch', async () => {
-      expect(await stage.answers('_servers_create.json', 'launch', 202)).toBeNull();
+    test.each(stage.kept('_servers_create.json', '_servers_create_disk_config.json', '_servers.json'))(
+      '%s accepts a launch',
+      async (file) => expect(await stage.answers(file, 'launch', 202)).toBeNull(),
+    );
+
+    test.each(stage.kept('_servers_detail_EMPTY.json', '_servers_12063_metadata_two_keys.json', '_os_networks.json'))(
+      '%s accepts none',
+      async (file) => expect(await stage.answers(file, 'launch', 202)).toMatchObject({ code: 'ER0220' }),
+    );
+
+    test.each(stage.kept('_images_detail.json', '_servers.json', '_servers_12064.json', '_floating_ips.json'))(
+      '%s is no list of servers',
+      async (file) => expect(stage.lists(file)).rejects.toMatchObject({ code: 'ER0235' }),
+    );
+  });
+
+  const logins = readdirSync(`${folder}/openstack_identity`, { recursive: true, encoding: 'utf8' });
+
+  describe(`Keystone’s answers, ${title}`, () => {
+    let cloud: FakeCloud;
+    beforeAll(async () => {
+      cloud = await fakeOpenstack();
+    });
+    afterAll(() => cloud.close());
+
+    test.each(logins.filter((file) => file.endsWith('.json')))('%s opens no session, with a token or without', async (file) => {
+      for (const headers of [{}, { 'x-subject-token': 'a-token' }]) {
+        cloud.api.intercept(({ path }) => (isLogin(path) ? { headers, body: textOf('openstack_identity', file) } : null));
+        const answers = await cloud.driver({ retries: 0 }).perform([callTo('10.0.0.1', 'start')], never);
+        expect(answers).toMatchObject([{ code: expect.stringMatching(/^ER(?:0018|0230|0235)$/) }]);
+      }
     });
   });
 
@@ -195,6 +246,30 @@ for (const [title, folder] of SETS) {
         expect(section).toContain(`<IpAddress>${items[0]?.ip}</IpAddress>`);
         expect(problems).toEqual([]);
         stage.cloud.api.intercept(null);
+      },
+    );
+
+    const POWER = 'api_vApp_vapp_8c57a5b6_e61b_48ca_8a78_3b70ee65ef6a_power_action';
+    test.each([
+      ...stage.kept(`${POWER}_powerOn.xml`, `${POWER}_all.xml`).map((file) => [file, 'start'] as const),
+      ...stage
+        .kept(`${POWER}_reset.xml`, 'api_task_b034df55_fe81_4798_bc81_1f0fd0ead450.xml')
+        .map((file) => [file, 'reboot'] as const),
+      ...stage.kept('api_task_undeploy_power_off.xml').map((file) => [file, 'stop'] as const),
+      ...stage
+        .kept(
+          'api_vdc_3d9ae28c_1de9_4307_8107_9356ff8ba6d0_action_instantiateVAppTemplate.xml',
+          'api_vdc_3d9ae28c_1de9_4307_8107_9356ff8ba6d0_action_cloneVApp.xml',
+          'api_vApp_undeployTest.xml',
+        )
+        .map((file) => [file, 'launch'] as const),
+    ])('%s accepts a %s', async (file, verb) => expect(await stage.answers(file, verb, 202)).toBeNull());
+
+    test.each(stage.kept('api_vdc_brokenVdc.xml', 'api_org.xml', 'api_query_vm.xml', 'api_vApp_vm_test.xml'))(
+      '%s says nothing of a call',
+      async (file) => {
+        expect(await stage.answers(file, 'start', 202)).toMatchObject({ code: 'ER0220' });
+        expect(await stage.answers(file, 'launch', 201)).toMatchObject({ code: 'ER0220' });
       },
     );
 
