@@ -68,6 +68,8 @@ async function tryEverything(cloud: FakeCloud, bad: BadAnswer, which: keyof type
     expect(Object.hasOwn(CODE_TEXTS, outcome.error.code)).toBe(true);
     expect(['ER0220', 'ER0018']).not.toContain(outcome.error.code);
   } else {
+    // Half a list must not look as if what stands in the other half were gone.
+    if (which === 'list' || which === 'all') expect(NO_LIST).not.toContain(bad.kind);
     const { items, problems } = outcome.reading;
     for (const { id, ip, power } of items) {
       expect(id !== null && isProviderId(id)).toBe(true);
@@ -91,6 +93,18 @@ async function tryEverything(cloud: FakeCloud, bad: BadAnswer, which: keyof type
   }
   if (!isLaunched && which !== 'verb' && which !== 'all') expect(answers[1]).not.toBeNull();
 }
+
+const NO_LIST: readonly BadAnswer['kind'][] = [
+  'truncated',
+  'cut off',
+  'error body',
+  'html',
+  'redirect',
+  'endless',
+  'slow',
+  'silent',
+  'hung up',
+];
 
 /** What a server that lies about a call can make us believe: that it has refused it. */
 const DEFINITE = ['ER0205', 'ER0206', 'ER0208', 'ER0221', 'ER0224'];
