@@ -119,7 +119,7 @@ export function ec2(options: Ec2Options): Ec2 {
       signal.throwIfAborted();
       const startedAt = clock.now();
       const { instances, problems, failure } = await describe([], { caller, until: startedAt + deadlineMs }, signal);
-      if (failure && instances.length === 0) throw errorOf(name, failure, true);
+      if (failure && instances.length === 0) throw errorOf(failure, true);
       if (failure) sightings.merge(instances, startedAt);
       else sightings.replace(instances, startedAt);
       return {

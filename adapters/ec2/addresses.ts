@@ -55,8 +55,8 @@ export interface Ec2Addresses {
 export function createAddresses(cloud: string, requests: Requests): Ec2Addresses {
   async function ask(action: Ec2Action, input: object, signal: AbortSignal): Promise<unknown> {
     const answer = await requests({ action, input, caller: 'person' }, signal);
-    if (answer.is !== 'ok') throw errorOf(cloud, answer, action.startsWith('Describe'));
-    return answer.output;
+    if (answer.is === 'ok') return answer.output;
+    throw errorOf({ ...answer, message: `${cloud}: ${answer.message}` }, action.startsWith('Describe'));
   }
 
   const misread = (action: string) =>

@@ -69,7 +69,11 @@ export function createSend(
   const policy = addressPolicy({ loopback: 'listed', http: 'listed', ...(allow && { allow }) });
   if (endpoint !== undefined) {
     const refusal = URL.canParse(endpoint) ? policy.refusalOf(new URL(endpoint)) : 'none';
-    if (refusal !== null) throw new FleetError('ER0230', `the endpoint of the cloud ${cloud} is ${refusal}`);
+    if (refusal !== null)
+      throw new FleetError(
+        'ER0230',
+        `the endpoint of the cloud ${cloud} is ${refusal}; allowed is https, and what \`allow\` lists`,
+      );
   }
   const transport = createTransport(policy, mostBytes);
   const client = new EC2Client({

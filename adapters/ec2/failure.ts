@@ -163,10 +163,17 @@ export function failureOf(action: string, thrown: unknown, mayBeSent: boolean | 
   if (hasAnswered)
     return { is: 'unknown', reason: '', code: 'ER0235', message: `${action} was answered by what is no answer of EC2` };
   if (name === 'CredentialsProviderError')
-    return { is: 'unsent', reason: '', code: 'ER0224', message: `${action} could not be sent: the SDK has found no credentials` };
-  const message = `${action} was not answered: ${excerpt(said)}`;
+    return { is: 'unsent', reason: '', code: 'ER0224', message: `${action} could not be sent: ${NO_CREDENTIALS}` };
+  const message = `${action} was not answered: ${excerpt([said, ...peerOf(thrown)].join(' '))}`;
   return { is: wasSent ? 'unknown' : 'unsent', reason: '', code: 'ER0235', message, ...(wasSent && { isPassing: true }) };
 }
+
+const NO_CREDENTIALS =
+  'the SDK has found no credentials that it can use, neither in the options nor in the environment, ~/.aws or the role of the machine';
+
+/** Whom the connection was to be made to: a name that does not exist is mostly a region that does not. */
+const peerOf = (thrown: unknown): readonly string[] =>
+  [stringOf(fieldOf(thrown, 'hostname')) ?? stringOf(fieldOf(thrown, 'address'))].filter((one) => one !== undefined);
 
 function answered(action: string, reason: string, status: number, text: string): Failure {
   const what = `${action} was answered by ${excerpt(reason) || status}`;
@@ -187,9 +194,9 @@ export const codeOfCall = ({ is, code }: Failure): KnownCode => {
 };
 
 /** The failure of what answers with more than a yes. @param isRead whether nothing can have changed by it */
-export function errorOf(cloud: string, failure: Failure, isRead: boolean): FleetError {
+export function errorOf(failure: Failure, isRead: boolean): FleetError {
   const code = isRead ? failure.code : codeOfCall(failure);
   // What the SDK throws holds the answer, and may hold the request: its name is all that goes further.
   const cause = Object.assign(new Error(failure.message), { name: failure.reason || 'NoAnswer' });
-  return new FleetError(code, `${cloud}: ${failure.message}`, { retryable: isRetryable(code), cause });
+  return new FleetError(code, failure.message, { retryable: isRetryable(code), cause });
 }

@@ -45,7 +45,8 @@ export function createTransport(policy: AddressPolicy, mostBytes: number): Trans
 
   function agentOf(url: URL): HttpAgent | HttpsAgent {
     const refusal = policy.refusalOf(url);
-    if (refusal !== null) throw new FleetError('ER0224', `the endpoint of EC2 is ${refusal}`);
+    if (refusal !== null)
+      throw new FleetError('ER0224', `the endpoint of EC2 is ${refusal}; allowed is https, and what \`allow\` lists`);
     const agent = agents.get(url.origin) ?? policy.agentFor(url);
     agents.set(url.origin, agent);
     return agent;

@@ -82,9 +82,9 @@ describe('an EC2 that answers badly', () => {
   });
   afterAll(() => server.close());
 
-  const connect = () =>
+  const connect = (deadlineMs = 10_000) =>
     driverFor(server, {
-      deadlineMs: DEADLINE_MS,
+      deadlineMs,
       mostBytes: 1_000_000,
       random: () => 0,
       credentials: { accessKeyId: KEY_ID, secretAccessKey: secret(SECRET_KEY), sessionToken: secret(SESSION_TOKEN) },
@@ -93,7 +93,7 @@ describe('an EC2 that answers badly', () => {
     });
 
   async function tryReading(bad: BadEc2Answer): Promise<void> {
-    const driver = connect();
+    const driver = connect(DEADLINE_MS);
     const outcome = await within(() =>
       driver.observe(want, never).then(
         (reading) => ({ reading }),
@@ -121,7 +121,7 @@ describe('an EC2 that answers badly', () => {
   }
 
   async function tryCalls(bad: BadEc2Answer): Promise<void> {
-    const driver = connect();
+    const driver = connect(DEADLINE_MS);
     const calls = [callTo('i-1', 'start'), callTo('i-2', 'stop'), callTo('10.0.0.5', 'launch'), callTo('i-2', 'reboot')];
     const answers = await within(() => driver.perform(calls, never));
     expectNoSecret(answers, server);

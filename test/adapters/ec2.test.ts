@@ -647,7 +647,7 @@ describe('what became of a call', () => {
     expect(await answering((_, response) => void response.destroy())).toEqual(['ER0220']);
     expect(await answering((_, response) => refuse(response, 'InternalError', 'oops', 500))).toEqual(['ER0220']);
     expect(await answering((_, response) => refuse(response, 'Unavailable', 'oops', 503))).toEqual(['ER0220']);
-    expect(await answering(() => undefined, { deadlineMs: 100 })).toEqual(['ER0212']);
+    expect(await answering(() => undefined, { deadlineMs: 500 })).toEqual(['ER0212']);
   });
 
   test('is unknown where the answer confirms something else', async () => {
@@ -669,6 +669,14 @@ describe('what became of a call', () => {
     expect(codes(await driver.perform([callTo('i-1', 'stop')], never))).toEqual(['ER0221']);
     await expect(driver.observe(want, never)).rejects.toMatchObject({ code: 'ER0212' });
     expect([server.requests, driver.calls]).toEqual([[], []]);
+  });
+
+  test('names the host that does not exist: mostly it is the region that does not', async () => {
+    const gone = Object.assign(new Error('getaddrinfo ENOTFOUND ec2.nowhere'), { code: 'ENOTFOUND', hostname: 'ec2.nowhere' });
+    const driver = ec2({ region: 'nowhere', client: { send: () => Promise.reject(gone) } });
+    await expect(driver.observe(want, never)).rejects.toMatchObject({
+      detail: 'DescribeInstances was not answered: ENOTFOUND ec2.nowhere',
+    });
   });
 
   test('is refused where there are no credentials', async () => {

@@ -130,6 +130,14 @@ describe('clouds behind an API', () => {
       'clouds.aws: found the unknown field "regoin", allowed: driver, active, read, allow,',
     ],
     [
+      'a field under another name',
+      ({ clouds }) => {
+        Reflect.deleteProperty(clouds.aws, 'region');
+        return Object.assign(clouds.aws, { regoin: 'us-east-1' });
+      },
+      'clouds.aws: found the unknown field "regoin", allowed: driver, active, read, allow,',
+    ],
+    [
       'an endpoint of another protocol',
       ({ clouds }) => (clouds.aws.endpoint = 'ftp://127.0.0.1/'),
       'clouds.aws.endpoint: found "ftp://127.0.0.1/", allowed: a url with https, or http to what allow lists',

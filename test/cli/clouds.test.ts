@@ -146,6 +146,9 @@ requires('sshd')('a cloud that is configured by its name', () => {
     const closed = await commandLine(['instances', 'status', '--config', 'closed.json'], { cwd, env: ENV });
     expect(closed).toMatchObject({ exit: 64, stderr: expect.stringContaining('clouds.aws: found what is refused (') });
     expect(closed.stderr).toContain('not listed as allowed');
+    writeFileSync(join(cwd, 'known_hosts'), '\n');
+    const unknown = await commandLine(['instances', 'status'], { cwd, env: ENV });
+    expect(unknown).toMatchObject({ exit: 64, stderr: expect.stringContaining('ssh.knownHosts: found a file that is empty') });
     expect(cloud.calls()).toEqual({});
     expect(readdirSync(cwd)).not.toContain('fleetbeat.db');
   });

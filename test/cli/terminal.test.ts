@@ -227,7 +227,7 @@ describe('the demo', () => {
   });
 });
 
-test('a warning of Node is told in a line, unless it is that its SQLite is new', () => {
+test('a warning is told in a line, unless nobody who runs a command can do anything about it', () => {
   const source = new EventEmitter().on('warning', () => {
     throw new Error('as Node tells it');
   });
@@ -235,6 +235,7 @@ test('a warning of Node is told in a line, unless it is that its SQLite is new',
   tellWarnings(source, { write: (text) => (stderr += text) });
   const warn = (name: string, message: string) => source.emit('warning', Object.assign(new Error(message), { name }));
   warn('ExperimentalWarning', 'SQLite is an experimental feature and might change at any time');
+  warn('Warning', 'NodeVersionSupportWarning: The AWS SDK for JavaScript (v3)\nversions published after … require node >=22.');
   warn('DeprecationWarning', 'old\n\nnews\u001b[2J');
   expect(stderr).toBe('fleetbeat: DeprecationWarning: old news\\u001b[2J\n');
 });

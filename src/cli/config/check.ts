@@ -29,7 +29,7 @@ export function check(raw: unknown, origin: Origin): Configuration {
   const wild = wildnessOf(raw);
   if (wild) throw configurationError(origin, wild);
   const { issues, output } = v.safeParse(configurationSchema, raw, { abortEarly: true });
-  if (issues) throw configurationError(origin, mistakeOf(issues[0]));
+  if (issues) throw configurationError(origin, mistakeOf(misspelt(raw, issues[0]) ?? issues[0]));
   const [active, ...others] = Object.entries(output.clouds).filter(([, cloud]) => cloud.active);
   if (!active || others.length > 0) throw configurationError(origin, notOneActive(output));
   const cloud = { name: active[0], is: active[1] };
@@ -46,12 +46,27 @@ export function check(raw: unknown, origin: Origin): Configuration {
   return { ...configured, origin, cloud, beatEveryMs: parseDuration(output.beatEvery) ?? 0 };
 }
 
-function mistakeOf(issue: v.BaseIssue<unknown>): Mistake {
-  const path = (issue.path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
-  const isUnknownField = issue.type === 'strict_object' && issue.expected === 'never';
+type Issue = v.BaseIssue<unknown>;
+
+const pathOf = ({ path }: Issue): Path => (path ?? []).map(({ key }) => (typeof key === 'number' ? key : String(key)));
+
+const isUnknownField = ({ type, expected }: Issue): boolean => type === 'strict_object' && expected === 'never';
+
+const isMissingField = ({ type, expected }: Issue): boolean => type === 'strict_object' && expected !== 'never';
+
+/** A field that is missing may be there under another name: then that name tells more. */
+function misspelt(raw: unknown, issue: Issue): Issue | undefined {
+  if (!isMissingField(issue)) return undefined;
+  const sectionOf = (one: Issue) => JSON.stringify(pathOf(one).slice(0, -1));
+  const { issues = [] } = v.safeParse(configurationSchema, raw);
+  return issues.find((one) => isUnknownField(one) && sectionOf(one) === sectionOf(issue));
+}
+
+function mistakeOf(issue: Issue): Mistake {
+  const path = pathOf(issue);
   return {
-    path: isUnknownField ? path.slice(0, -1) : path,
-    found: isUnknownField ? `the unknown field ${found([], issue.input)}` : found(path, issue.input),
+    path: isUnknownField(issue) ? path.slice(0, -1) : path,
+    found: isUnknownField(issue) ? `the unknown field ${found([], issue.input)}` : found(path, issue.input),
     allowed: issue.message,
   };
 }

@@ -2,7 +2,7 @@ import { appendFile } from 'node:fs/promises';
 import type { Shell } from '../../contracts.ts';
 import { load } from '../load.ts';
 import { fileText } from './file-text.ts';
-import type { Origin } from './mistake.ts';
+import { configurationError, type Origin } from './mistake.ts';
 import type { ConfiguredSsh } from './schema.ts';
 import { secretOf } from './secret.ts';
 import { pathIn } from './settled.ts';
@@ -18,6 +18,15 @@ export async function shellOf(configured: ConfiguredSsh, origin: Origin, env: No
     knownHosts === undefined ? '' : fileText(pathOf(knownHosts), ['ssh', 'knownHosts'], origin),
     record === null ? '' : fileText(record, ['ssh', 'trustOnFirstUse'], origin, 'may be missing'),
   ]);
+  const isNobodyKnown = known.join('').trim() === '' && fingerprints === undefined && record === null;
+  if (isNobodyKnown && knownHosts !== undefined) {
+    const mistake = {
+      path: ['ssh', 'knownHosts'],
+      found: 'a file that is empty',
+      allowed: 'one with lines as ssh-keyscan prints them',
+    };
+    throw configurationError(origin, mistake);
+  }
   return ssh({
     ...numbers,
     privateKey,
