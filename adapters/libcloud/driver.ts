@@ -46,11 +46,14 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
   const once = createOnce();
   /** The instances as last listed. */
   let known: readonly Known[] | null = null;
+  let knownSince = Number.NEGATIVE_INFINITY;
 
   const read = async (caller: Caller, signal: AbortSignal): Promise<Listing> => {
     const asking = { caller, signal, isRepeatable: true };
+    const since = performance.now();
     const listing = await readListing(cloud, ask, asking, name, rest.scrubber.scrub);
     known = listing.instances;
+    knownSince = since;
     launcher.saw(known);
     return listing;
   };
@@ -74,7 +77,7 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
     return now && IS_AT_GOAL[verb](now) ? null : refuse(of.id, 'ER0206', called.message);
   }
 
-  /** Who is meant, from what was last seen; where that knows nobody, from a new read. */
+  /** Who is meant. An address may have gone to another since it was seen: what was seen long ago leads to nobody. */
   async function meant(subject: Subject, reads: Reads): Promise<Pick<Known, 'id'> | Problem> {
     const text = subjectText(subject);
     const ip = ipOf(name, subject);
@@ -84,7 +87,7 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
       return known?.find((one) => one.id === id) ?? { id };
     }
     const at = (instances: readonly Known[] | null) => instances?.filter((one) => one.ip === ip && isAlive(one)) ?? [];
-    let found = at(known);
+    let found = performance.now() - knownSince < everyMs ? at(known) : [];
     if (found.length === 0) {
       const { instances, complete } = await reads.before();
       found = at(instances);

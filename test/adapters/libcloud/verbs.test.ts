@@ -259,6 +259,18 @@ describe.each(FAKES)('%s', (_, openFake) => {
     expect(sent).toEqual(['failed false', 'failed false', 'failed false', 'failed true', 'failed true']);
   });
 
+  test('does not believe for long who has an address', async () => {
+    const cloud = await open();
+    const first = cloud.add({ ip: '10.0.0.1' });
+    const second = cloud.add({ ip: '10.0.0.2' });
+    const driver = cloud.driver({ everyMs: 0.001 });
+    await driver.observe(want, never);
+    first.ip = '10.0.0.9';
+    second.ip = '10.0.0.1';
+    expect(await one(driver, '10.0.0.1', 'stop')).toBeNull();
+    expect(cloud.effects).toEqual([`stop ${second.id}`]);
+  });
+
   test('sends a throttled launch again when it is told to, and gives up where that is too long', async () => {
     const cloud = await open();
     const driver = cloud.driver({ retryAfterMostMs: 1000 });
