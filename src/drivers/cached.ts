@@ -36,7 +36,7 @@ export interface Cached extends Driver<InstanceFacts> {
 /**
  * Remembers what a cloud says, in the store, for all processes that share it. Whoever asks says how old the answer may be; only
  * where what is remembered is older is the provider read, once, however many ask, here or in other processes. A read that fails
- * leaves what is remembered as it was.
+ * leaves what is remembered as it was, and is not tried again for half a minute unless somebody waits.
  *
  * @example
  * ```ts
@@ -50,6 +50,8 @@ export function cached(driver: Driver<InstanceFacts>, store: Store, options: Cac
   const shelf = createShelf(store, driver.name, { skewMs, ttlMs: Math.max(SHELF_MS, 4 * ttlMs) });
   const owner = crypto.randomUUID();
   let reading: Promise<Shelved> | null = null;
+  /** Why the last read failed, and when it was wanted. */
+  let failure: { readonly error: unknown; readonly at: Instant } | null = null;
   /** What was handed out last. */
   let given: Shelved | null = null;
 
@@ -76,13 +78,18 @@ export function cached(driver: Driver<InstanceFacts>, store: Store, options: Cac
   /** Whoever stops waiting does not end the read for the others. */
   function shared(want: Want, signal: AbortSignal): Promise<Shelved> {
     if (!reading) {
+      failure = null;
       reading = read(want, new AbortController().signal).finally(() => {
         reading = null;
       });
-      reading.catch(() => {});
+      reading.catch((error: unknown) => {
+        failure = { error, at: want.now };
+      });
     }
     return orAborted(reading, signal);
   }
+
+  const hasJustFailed = (now: Instant): boolean => failure !== null && now - failure.at < Math.min(ttlMs, FAILED_MS);
 
   async function answer(want: Want, signal: AbortSignal): Promise<Shelved> {
     signal.throwIfAborted();
@@ -90,9 +97,11 @@ export function cached(driver: Driver<InstanceFacts>, store: Store, options: Cac
     if (shelved && isFreshEnough(shelved, want)) return shelved;
     const isIdle = want.caller === undefined || want.caller === 'beat';
     if (shelved && isIdle && want.now - shelved.reading.readAt <= want.maxAgeMs + staleMs) {
-      void shared(want, signal).catch(() => {});
+      if (!hasJustFailed(want.now)) void shared(want, signal).catch(() => {});
       return shelved;
     }
+    // An outage would else cost a call at each beat for which nobody waits.
+    if (isIdle && failure && hasJustFailed(want.now)) throw failure.error;
     const read = await shared(want, signal);
     if (isFreshEnough(read, want)) return read;
     // It had begun before it was asked for.
@@ -123,6 +132,8 @@ export function cached(driver: Driver<InstanceFacts>, store: Store, options: Cac
 }
 
 const POLL_MS = 200;
+/** How long a cloud that could not be read is left alone by those who do not wait for it. */
+const FAILED_MS = 30_000;
 /** How long a reading is remembered at least, however seldom a spent budget lets a new one be made. */
 const SHELF_MS = 24 * 3_600_000;
 

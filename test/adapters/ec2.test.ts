@@ -23,6 +23,7 @@ import {
   want,
 } from '../support/aws-mock-scripted.ts';
 
+const MINUTE_MS = 60_000;
 const never = new AbortController().signal;
 const servers: ScriptedEc2[] = [];
 afterEach(async () => {
@@ -677,6 +678,19 @@ describe('what became of a call', () => {
     await expect(driver.observe(want, never)).rejects.toMatchObject({
       detail: 'DescribeInstances was not answered: ENOTFOUND ec2.nowhere',
     });
+  });
+
+  test('is signed by the clock of EC2 once EC2 has said that ours is wrong', async () => {
+    const theirs = Date.now() + 3_600_000;
+    const { server, driver } = await serving((_, response) => {
+      response.setHeader('date', new Date(theirs).toUTCString());
+      return server.requests.length === 1 ? refuse(response, 'RequestTimeTooSkewed', 'too skewed', 403) : describeAnswer([]);
+    });
+    await expect(driver.observe(want, never)).rejects.toMatchObject({ code: 'ER0221', retryable: true });
+    expect((await driver.observe(want, never)).complete).toBe(true);
+    const signedAt = String(server.requests[1]?.headers['x-amz-date']);
+    const at = Date.parse(signedAt.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
+    expect(Math.abs(at - theirs)).toBeLessThan(MINUTE_MS);
   });
 
   test('is refused where there are no credentials', async () => {

@@ -205,6 +205,34 @@ test('a read that fails leaves what is remembered, with its age; only who asked 
   expect(await driver.lookUp('i-2', world.now())).toMatchObject({ value: { ip: '10.0.0.2' }, ageMs: MINUTE });
 });
 
+test('a cloud that cannot be read is tried twice a minute, or as often as whoever waits wants', async () => {
+  const world = counted();
+  let isDown = false;
+  const driver: Driver<InstanceFacts> = {
+    ...world.driver,
+    async observe(want, signal) {
+      const reading = await world.driver.observe(want, signal);
+      return isDown ? Promise.reject(new Error('down')) : reading;
+    },
+  };
+  const store = memory({ now: world.now });
+  const fleet = fleetOn({ ...world, driver }, store);
+  const blind: unknown[] = [];
+  fleet.on('blind', (why) => blind.push(why));
+  await fleet.beat();
+  isDown = true;
+  await beats(fleet, world, 15 * MINUTE, 2000);
+  expect(world.reads.length - 1).toBeLessThanOrEqual(21);
+  expect(blind.length).toBeGreaterThan(250);
+  const before = world.reads.length;
+  await fleet.dispatch({ level: 'instances', action: 'start', group: 'i-2' });
+  await beats(fleet, world, 20_000, 2000);
+  expect(world.reads.length - before).toBeGreaterThan(5);
+  isDown = false;
+  await beats(fleet, world, 30_000, 2000);
+  expect(fleet.views().map(({ readAt }) => world.now() - readAt < MINUTE)).toEqual([true, true]);
+});
+
 test('ip and id lead to each other without a call', async () => {
   const world = counted();
   const driver = cached(world.driver, memory({ now: world.now }));
