@@ -65,7 +65,7 @@ export interface Wanted<Settings extends object> {
   readonly settings: Settings;
 }
 
-/** A verb's request; `{id}` in its path is the instance's. */
+/** A verb's request; `{id}` in its path is the instance's. As a function of what the last list says, which for `terminate` is not old. */
 export type VerbRoute = VerbRequest | ((of: Pick<Known, 'id'> & Partial<Known>) => VerbRequest);
 
 export interface VerbRequest extends Route {

@@ -77,17 +77,21 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
     return now && IS_AT_GOAL[verb](now) ? null : refuse(of.id, 'ER0206', called.message);
   }
 
-  /** Who is meant. An address may have gone to another since it was seen: what was seen long ago leads to nobody. */
-  async function meant(subject: Subject, reads: Reads): Promise<Pick<Known, 'id'> | Problem> {
+  const isKnownLately = () => performance.now() - knownSince < everyMs;
+
+  /** Who is meant, and what is known of it. What was seen long ago is no guide: an address may have gone to another since then. */
+  async function meant(subject: Subject, verb: PowerVerb, reads: Reads): Promise<Pick<Known, 'id'> | Problem> {
     const text = subjectText(subject);
     const ip = ipOf(name, subject);
     if (ip === null) {
       const id = idOf(name, subject);
       if (id === null) return refuse(text, 'ER0205', `${name} has no instance ${text}`);
+      // What else goes with it is told by the list alone.
+      if (verb === 'terminate' && typeof cloud.verbs[verb] === 'function' && !isKnownLately()) await reads.before();
       return known?.find((one) => one.id === id) ?? { id };
     }
     const at = (instances: readonly Known[] | null) => instances?.filter((one) => one.ip === ip && isAlive(one)) ?? [];
-    let found = performance.now() - knownSince < everyMs ? at(known) : [];
+    let found = isKnownLately() ? at(known) : [];
     if (found.length === 0) {
       const { instances, complete } = await reads.before();
       found = at(instances);
@@ -113,13 +117,13 @@ export function cloudDriver<S extends object>(name: string, cloud: RestCloud<S>,
       return refuse(text, 'ER0220', `${doText(what)}: it was perhaps called before, and this would be a second one`);
     }
     return once(`${permit.token} ${verb} ${text}`, async () => {
-      const target = await meant(what.subject, reads);
+      const target = await meant(what.subject, verb, reads);
       if ('code' in target) return target;
       const answer = await send(verb, target, permit, signal, reads);
       if (answer?.code !== 'ER0205' || !('ip' in what.subject)) return answer;
       // The address may have another instance by now.
       known = null;
-      const other = await meant(what.subject, { ...reads, before: reads.after });
+      const other = await meant(what.subject, verb, { ...reads, before: reads.after });
       return 'code' in other ? other : other.id === target.id ? answer : send(verb, other, permit, signal, reads);
     });
   }

@@ -187,3 +187,19 @@ test('a list that is the same on each page, and has millions by its own account,
   expect(problems).toMatchObject([{ code: 'ER0235', message: expect.stringContaining('circle') }]);
   expect(cloud.api.received.filter(({ path }) => path === '/api/query')).toHaveLength(2);
 });
+
+test('a vApp that has got another machine since it was listed is not deleted with one of them', async () => {
+  const record = (id: number) =>
+    `<VMRecord href="https://x/api/vApp/vm-${id}" container="https://x/api/vApp/vapp-1" status="POWERED_OFF" ipAddress="10.0.0.${id}"/>`;
+  let records = record(1);
+  cloud.api.intercept(({ path }) => {
+    if (path === '/api/query') return { body: `<QueryResultRecords total="2" pageSize="25">${records}</QueryResultRecords>` };
+    return path.includes('/vApp/') ? { status: 202, body: '<Task status="queued"/>' } : null;
+  });
+  const driver = cloud.driver({ everyMs: 0.001 });
+  await driver.observe(want, never);
+  records += record(2);
+  expect(await driver.perform([callTo(instanceKey('vcloud', 'vm-1'), 'terminate')], never)).toEqual([null]);
+  const sent = cloud.api.received.map(({ method, path }) => `${method} ${path}`).filter((one) => one.includes('/vApp/'));
+  expect(sent).toEqual(['POST /api/vApp/vapp-1/action/recomposeVApp']);
+});
