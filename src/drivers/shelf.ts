@@ -51,16 +51,15 @@ export function createShelf(
   async function fetched(manifest: Manifest, now: Instant): Promise<Shelved | null> {
     const { version, pieces, format: _, tookMs: __, ...rest } = manifest;
     const texts = await Promise.all(Array.from({ length: pieces }, (_, i) => store.get(pieceKey(version, i))));
-    if (texts.some((text) => text === null)) return null;
+    const found = texts.map(parsed).filter((piece) => Array.isArray(piece)) as InstanceFacts[][];
+    if (found.length < pieces) return null;
     const readAt = datedHere(manifest, now);
-    const items = texts.flatMap((text) => (text === null ? [] : (JSON.parse(text) as InstanceFacts[])));
-    return { version, reading: { ...rest, readAt, items: items.map((facts) => ({ ...facts, readAt })) } };
+    return { version, reading: { ...rest, readAt, items: found.flat().map((facts) => ({ ...facts, readAt })) } };
   }
 
   return {
     async look(now) {
-      const text = await store.get(manifestKey);
-      const manifest = text === null ? null : readManifest(text);
+      const manifest = readManifest(await store.get(manifestKey));
       if (manifest && manifest.version !== known?.version) known = (await fetched(manifest, now)) ?? known;
       lookedAt = now;
       return manifest ? known : null;
@@ -94,7 +93,17 @@ function cut(items: readonly InstanceFacts[]): readonly string[] {
   return some.length > 0 || texts.length === 0 ? [...texts, `[${some.join()}]`] : texts;
 }
 
-function readManifest(text: string): Manifest | null {
-  const found: unknown = JSON.parse(text);
+function readManifest(text: string | null): Manifest | null {
+  const found = parsed(text);
   return typeof found === 'object' && found !== null && 'format' in found && found.format === 1 ? (found as Manifest) : null;
+}
+
+/** What cannot be read is as good as forgotten: the next read of the cloud takes its place. */
+function parsed(text: string | null): unknown {
+  if (text === null) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

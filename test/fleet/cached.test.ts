@@ -1,76 +1,13 @@
-import {
-  type ApiCall,
-  asInstant,
-  cached,
-  createFleet,
-  type Driver,
-  type Fleet,
-  type FleetOptions,
-  type InstanceFacts,
-  instanceKey,
-  isFleetError,
-  parseIp,
-  type Store,
-} from 'fleetbeat';
+import { cached, type Driver, type InstanceFacts, instanceKey, isFleetError, parseIp } from 'fleetbeat';
 import { memory } from 'fleetbeat/adapters/memory';
-import { simulatedFleet } from 'fleetbeat/testing';
 import { expect, test } from 'vitest';
+import { beats, counted, fleetOn, type World } from '../support/counted-cloud.ts';
 import { turns } from '../support/turns.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const never = new AbortController().signal;
 const IP = parseIp('10.0.0.2') as NonNullable<ReturnType<typeof parseIp>>;
-
-/** A cloud of two machines that counts how often it is read. */
-function counted() {
-  let now = 1_000_000;
-  const clock = () => asInstant(now);
-  const simulated = simulatedFleet({
-    now: clock,
-    instances: [
-      { id: 'i-1', ip: '10.0.0.1', state: 'running' },
-      { id: 'i-2', ip: '10.0.0.2', state: 'stopped' },
-    ],
-    services: [],
-  });
-  const listeners = new Set<(call: ApiCall) => void>();
-  const reads: { readonly caller: string | undefined; readonly at: number }[] = [];
-  const driver: Driver<InstanceFacts> = {
-    ...simulated.instances,
-    async observe(want, signal) {
-      reads.push({ caller: want.caller, at: want.now });
-      for (const listener of listeners)
-        listener({ driver: 'simulated', verb: 'List', caller: want.caller ?? 'beat', outcome: 'ok', isRetry: false });
-      return simulated.instances.observe(want, signal);
-    },
-    onCall(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-  };
-  return {
-    driver,
-    reads,
-    now: clock,
-    pass: (ms: number) => {
-      now += ms;
-    },
-  };
-}
-
-type World = ReturnType<typeof counted>;
-
-const fleetOn = ({ driver, now }: World, store: Store, more: Partial<FleetOptions> = {}): Fleet =>
-  createFleet({ drivers: { instances: [cached(driver, store)] }, store, now, ...more });
-
-async function beats(fleet: Fleet, world: World, ms: number, everyMs: number): Promise<void> {
-  for (let left = ms; left > 0; left -= everyMs) {
-    world.pass(everyMs);
-    await fleet.beat();
-    await turns();
-  }
-}
 
 test('a fleet for which nobody waits reads its cloud once in five minutes', async () => {
   const world = counted();
@@ -233,6 +170,22 @@ test('a cloud that cannot be read is tried twice a minute, or as often as whoeve
   expect(fleet.views().map(({ readAt }) => world.now() - readAt < MINUTE)).toEqual([true, true]);
 });
 
+test('what the store holds and nobody can read is as good as forgotten', async () => {
+  const world = counted();
+  const store = memory({ now: world.now });
+  const want = { now: world.now(), maxAgeMs: HOUR };
+  await store.set('read:simulated', '{"format":1,');
+  await cached(world.driver, store).observe(want, never);
+  expect(world.reads).toHaveLength(1);
+  const { version } = JSON.parse((await store.get('read:simulated')) ?? '');
+  for (const piece of ['[{"cloud":', '{}']) {
+    await store.set(`read:simulated:${version}:0`, piece);
+    expect((await cached(world.driver, store).observe(want, never)).items).toHaveLength(2);
+    await store.set('read:simulated', JSON.stringify({ format: 1, version, pieces: 1, readAt: want.now, tookMs: 0 }));
+  }
+  expect(world.reads).toHaveLength(3);
+});
+
 test('ip and id lead to each other without a call', async () => {
   const world = counted();
   const driver = cached(world.driver, memory({ now: world.now }));
@@ -279,47 +232,4 @@ test('numbers that cannot be are refused', () => {
   } catch (error) {
     expect(isFleetError(error) && error.code).toBe('ER0230');
   }
-});
-
-test('the bill counts every request by driver, verb and caller, over restarts and for all who share the store', async () => {
-  const world = counted();
-  const store = memory({ now: world.now });
-  const bill = { prices: { simulated: { '*': 0.01 } }, currency: 'EUR' };
-  const fleet = fleetOn(world, store, { bill });
-  await fleet.beat();
-  await beats(fleet, world, 30 * MINUTE, 10_000);
-  await fleet.stop();
-  const next = fleetOn(world, store, { bill });
-  await beats(next, world, 30 * MINUTE, 10_000);
-  const found = await next.bill();
-  expect(found).toMatchObject({ calls: world.reads.length, currency: 'EUR' });
-  expect(found.cost).toBeCloseTo(world.reads.length / 100);
-  expect(found.lines).toMatchObject([{ driver: 'simulated', verb: 'List', caller: 'beat' }]);
-  expect(found.forecast.callsPerDay).toBeGreaterThan(world.reads.length);
-  const reader = createFleet({ store, now: world.now });
-  await next.stop();
-  expect(await reader.bill()).toMatchObject({ calls: found.calls });
-});
-
-test('past its soft limit a cloud is read seldomer; past the hard one only for who waits, who is told', async () => {
-  const world = counted();
-  const problems: string[] = [];
-  const budgets = { simulated: { perDay: { soft: 3, hard: 5 } } };
-  const fleet = fleetOn(world, memory({ now: world.now }), { bill: { budgets } });
-  fleet.on('problem', ({ code, message }) => problems.push(`${code} ${message}`));
-  await fleet.beat();
-  await beats(fleet, world, 12 * MINUTE, 10_000);
-  expect(world.reads).toHaveLength(3);
-  await beats(fleet, world, 40 * MINUTE, 10_000);
-  expect(world.reads).toHaveLength(5);
-  await beats(fleet, world, 5 * HOUR, MINUTE);
-  expect(world.reads).toHaveLength(5);
-  expect(problems).toEqual([
-    expect.stringContaining('ER0245 simulated: 3 of 3 calls this day (soft limit)'),
-    expect.stringContaining('ER0245 simulated: 5 of 5 calls this day (hard limit); only what is awaited is read; 0 actions wait'),
-  ]);
-  await fleet.dispatch({ level: 'instances', action: 'start', group: 'i-2' });
-  await beats(fleet, world, MINUTE, 2000);
-  expect(fleet.actions()).toEqual([]);
-  expect(world.reads.length).toBeGreaterThan(5);
 });
