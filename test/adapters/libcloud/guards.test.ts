@@ -88,6 +88,18 @@ describe.each(FAKES)('%s', (_, open) => {
     expect(cloud.api.received.filter(({ path }) => /tokens|sessions/.test(path)).length).toBeLessThanOrEqual(1);
   });
 
+  test('is asked no second time with a token that was refused', async () => {
+    const cloud = await withMachine();
+    const driver = cloud.driver();
+    cloud.api.intercept(({ path }) => (/tokens|sessions/.test(path) ? null : { status: 401 }));
+    await expect(driver.observe(want, never)).rejects.toMatchObject({ code: 'ER0224' });
+    const sent = cloud.api.received.filter(({ path }) => !/tokens|sessions/.test(path));
+    const tokens = sent.map(
+      ({ headers }) => headers.authorization ?? headers['x-auth-token'] ?? headers['x-vcloud-authorization'],
+    );
+    expect(new Set(tokens).size).toBe(tokens.length);
+  });
+
   test('tells of an instance that makes no sense, and shows the others', async () => {
     const cloud = await withMachine();
     cloud.add({ ip: 'not an address', state: cloud.words.running });
