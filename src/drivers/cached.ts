@@ -36,7 +36,7 @@ export interface Cached extends Driver<InstanceFacts> {
 /**
  * Remembers what a cloud says, in the store, for all processes that share it. Whoever asks says how old the answer may be; only
  * where what is remembered is older is the provider read, once, however many ask, here or in other processes. A read that fails
- * leaves what is remembered as it was, and is not tried again for half a minute unless somebody waits.
+ * leaves what is remembered as it was, and is not tried again sooner than it would be read anew, or after half a minute.
  *
  * @example
  * ```ts
@@ -89,7 +89,9 @@ export function cached(driver: Driver<InstanceFacts>, store: Store, options: Cac
     return orAborted(reading, signal);
   }
 
-  const hasJustFailed = (now: Instant): boolean => failure !== null && now - failure.at < Math.min(ttlMs, FAILED_MS);
+  /** An outage costs no more calls than the cloud's word would. A person may try each time. */
+  const hasJustFailed = ({ now, maxAgeMs, caller }: Want): boolean =>
+    failure !== null && caller !== 'person' && now - failure.at < Math.min(FAILED_MS, maxAgeMs);
 
   async function answer(want: Want, signal: AbortSignal): Promise<Shelved> {
     signal.throwIfAborted();
@@ -97,11 +99,10 @@ export function cached(driver: Driver<InstanceFacts>, store: Store, options: Cac
     if (shelved && isFreshEnough(shelved, want)) return shelved;
     const isIdle = want.caller === undefined || want.caller === 'beat';
     if (shelved && isIdle && want.now - shelved.reading.readAt <= want.maxAgeMs + staleMs) {
-      if (!hasJustFailed(want.now)) void shared(want, signal).catch(() => {});
+      if (!hasJustFailed(want)) void shared(want, signal).catch(() => {});
       return shelved;
     }
-    // An outage would else cost a call at each beat for which nobody waits.
-    if (isIdle && failure && hasJustFailed(want.now)) throw failure.error;
+    if (failure && hasJustFailed(want)) throw failure.error;
     const read = await shared(want, signal);
     if (isFreshEnough(read, want)) return read;
     // It had begun before it was asked for.
@@ -132,7 +133,7 @@ export function cached(driver: Driver<InstanceFacts>, store: Store, options: Cac
 }
 
 const POLL_MS = 200;
-/** How long a cloud that could not be read is left alone by those who do not wait for it. */
+/** How long a cloud that could not be read is left alone at most. */
 const FAILED_MS = 30_000;
 /** How long a reading is remembered at least, however seldom a spent budget lets a new one be made. */
 const SHELF_MS = 24 * 3_600_000;
