@@ -297,21 +297,20 @@ export function oneLeaderActs({ isTimely }: Premises): Watch {
   }
 }
 
-/** Whoever calls a driver knows that the store holds the action as dispatching, with its `begun`, under the token of the call. */
+/**
+ * Whoever calls a driver knows that the store holds the action as dispatching, with its `begun`, under the token of the call; or,
+ * where that one has been given up or armed anew since, another that wants the same.
+ */
 export function intentBeforeEffect({ book }: Premises): Watch {
   return {
     see(happening) {
       if (happening.is !== 'calls') return null;
       const { by, call, permit } = happening;
-      // The action of its token may have been armed anew, under another, while others go on wanting what it began.
-      if (book.hasHeld(permit.token) && isSharedCall(call, permit.token, by, book)) return null;
-      for (const action of book.known(by).values()) {
-        if (action.token !== permit.token) continue;
-        return action.status === 'dispatching' && action.begun !== null
-          ? null
-          : `${by.name} calls ${doText(call.do)}, but in the store ${action.token} is ${action.status}`;
-      }
-      return `${by.name} calls ${doText(call.do)} under ${permit.token}, of which the store has no record`;
+      if (!book.hasHeld(permit.token))
+        return `${by.name} calls ${doText(call.do)} under ${permit.token}, of which the store has no record`;
+      const own = [...book.known(by).values()].find(({ token }) => token === permit.token);
+      if ((own?.status === 'dispatching' && own.begun !== null) || isSharedCall(call, permit.token, by, book)) return null;
+      return `${by.name} calls ${doText(call.do)}, but in the store ${permit.token} is ${own?.status ?? 'not the latest any more'}`;
     },
   };
 }
