@@ -150,7 +150,7 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
     see(happening) {
       if (happening.is === 'step')
         for (const { host } of happening.lives) ahead.set(host, Math.max(host.clockMs, ahead.get(host) ?? host.clockMs));
-      if (happening.is === 'reads') {
+      if (happening.is === 'reads' || happening.is === 'has heard') {
         for (const action of book.known(happening.by).values()) if (action.status === 'waiting') note(action, happening.by);
         return null;
       }
@@ -198,7 +198,9 @@ export function nothingBeforeItsState({ book, policy }: Premises): Watch {
       fired.delete(`${by.name} ${id}`);
       if (!action || !before || !claim || !isPutBack(before, action)) return null;
       if (claim.wasCrowded || isCrowded(action, by, book)) return null;
-      // A source that has been silent since is not believed any more.
+      // A source that has been silent since is not believed any more; and the word may be on its way since before its last reading.
+      const heldSince = held.get(`${by.name} ${id} ${triggerText(action.when)}`) ?? [];
+      if (heldSince.includes(false)) return null;
       return book.sight(by).holds({ ...action, armedAt: asInstant(now + 1) }, now, policy.freshMs)
         ? `${by.name} lets ${textOf(action)} wait again for ${triggerText(action.when)}, which holds`
         : null;

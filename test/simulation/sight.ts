@@ -181,7 +181,12 @@ export function createSight(): Sight {
     blind(source) {
       blind.add(source);
     },
-    mayHold: (action, now, freshMs) => [early, late, ...between()].some((services) => isDue(action, services, now, freshMs)),
+    mayHold(action, now, freshMs) {
+      if (isDue(action, early, now, freshMs) || isDue(action, late, now, freshMs)) return true;
+      // One after the other: each is the one before with one heartbeat more.
+      for (const services of between()) if (isDue(action, services, now, freshMs)) return true;
+      return false;
+    },
     holds: (action, now, freshMs) => [early, late].every((services) => isDue(action, services, now, freshMs)),
   };
 }
