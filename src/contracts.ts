@@ -60,7 +60,8 @@ export interface Driver<F, C = Call> {
 
 /** A driver of services may be told which services are configured. */
 export interface ServiceDriver extends Driver<ServiceFacts> {
-  bind?(services: readonly Service[]): void;
+  /** @param among what its kinds may ask about the rest of the fleet; without it, nothing is known but the services */
+  bind?(services: readonly Service[], among?: Neighbours): void;
 }
 
 export interface PermittedCall<C = Call> {
@@ -123,12 +124,13 @@ export interface ServiceKind<T> {
   readonly needs?: Readonly<Partial<Record<ServiceRung, (of: Service<T>, among: Neighbours) => readonly EntityKey[]>>>;
   /** Reads the settings of one service; throws a FleetError that says what was found and what is allowed. */
   settings(raw: unknown): T;
-  probe(of: Service<T>, shell: Shell, signal: AbortSignal): Promise<ServiceFacts>;
+  probe(of: Service<T>, shell: Shell, signal: AbortSignal, among: Neighbours): Promise<ServiceFacts>;
   /** How each rung and single call is brought about. Without `restart`, it is stop and then up. */
-  readonly steps: Readonly<
-    Partial<Record<ServiceStep, (of: Service<T>, shell: Shell, permit: Permit, signal: AbortSignal) => Promise<void>>>
-  >;
+  readonly steps: Readonly<Partial<Record<ServiceStep, StepOf<T>>>>;
 }
+
+/** Brings something about for one service. Idempotent: where it holds, it does nothing. */
+export type StepOf<T> = (of: Service<T>, shell: Shell, permit: Permit, signal: AbortSignal, among: Neighbours) => Promise<void>;
 
 declare const settingsAreHidden: unique symbol;
 

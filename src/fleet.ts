@@ -3,7 +3,7 @@ import { createActions } from './actions.ts';
 import { createBoard } from './board.ts';
 import { createClaims } from './claims.ts';
 import { createClock } from './clock.ts';
-import type { Answer } from './contracts.ts';
+import type { Answer, Neighbours } from './contracts.ts';
 import { createDecisions } from './decisions.ts';
 import { createDemands } from './demands.ts';
 import { createDispatch } from './dispatch.ts';
@@ -60,8 +60,6 @@ export function createFleet(options: FleetOptions): Fleet {
   const { liveActors } = policy;
 
   const roster = createRoster(options.kinds ?? [], options.services ?? []);
-  for (const driver of serviceDrivers) driver.bind?.(roster.services);
-
   const events = createEvents<FleetEvents>();
   const onFault = (key: string, error: unknown) => events.emit('fault', { key, error });
   const onStoreError = (error: unknown) => events.emit('storeLost', { error });
@@ -75,6 +73,8 @@ export function createFleet(options: FleetOptions): Fleet {
     policy,
     onProblem,
   });
+  const among: Neighbours = { view: inventory.get, services: () => roster.services };
+  for (const driver of serviceDrivers) driver.bind?.(roster.services, among);
   const known: Known = { inventory, services: roster.services, kinds: roster.kinds, cloud };
   const routing = createRouting({ inventory, instanceDrivers, serviceDrivers, cloud });
 

@@ -15,6 +15,7 @@ export type {
   ServiceStep,
   Shell,
   ShellResult,
+  StepOf,
   Store,
   Want,
 } from './contracts.ts';

@@ -1,4 +1,4 @@
-import type { AnyServiceKind, Call, Permit, PermittedCall, ServiceDriver, ServiceStep, Shell } from '../contracts.ts';
+import type { AnyServiceKind, Call, Neighbours, Permit, PermittedCall, ServiceDriver, ServiceStep, Shell } from '../contracts.ts';
 import { deadline, withinDeadline } from '../deadline.ts';
 import { doText } from '../domain/command.ts';
 import { excerpt } from '../domain/excerpt.ts';
@@ -48,12 +48,13 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
   if (byMode.size < kinds.length)
     throw new FleetError('ER0230', `each kind has a mode of its own, found ${kinds.map(({ mode }) => mode).join(', ')}`);
   let services: ReadonlyMap<string, Bound> | undefined;
+  let among: Neighbours = { view: () => undefined, services: () => [] };
   const done = doneSteps();
 
   const probe = async ({ service, kind }: Bound, readAt: Instant, whole: AbortSignal): Promise<ServiceFacts> => {
     try {
       const facts = await withinDeadline(deadlineMs, `the probe of ${service.name}`, whole, (signal) =>
-        kind.probe(service, shell, signal),
+        kind.probe(service, shell, signal, among),
       );
       return { ...facts, name: service.name, readAt };
     } catch (error) {
@@ -75,7 +76,7 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
         throw new FleetError('ER0202', `a ${kind.mode} has no step '${each}'; it has ${Object.keys(kind.steps).join(', ')}`);
       if (!permit.valid()) throw new FleetError('ER0217', `the permit ended before '${each}'`);
       await withinDeadline(stepMs, `'${each}' of ${service.name}`, signal, (bounded) =>
-        run(service, fenced(permit), permit, bounded),
+        run(service, fenced(permit), permit, bounded, among),
       );
     }
   };
@@ -102,7 +103,8 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     name,
     everyMs,
 
-    bind(configured) {
+    bind(configured, neighbours = { view: () => undefined, services: () => configured }) {
+      among = neighbours;
       services = new Map(
         configured.map((service) => {
           const kind = byMode.get(service.mode);

@@ -1,16 +1,19 @@
+import { memory } from 'fleetbeat/adapters/memory';
 import { describe, expect, test } from 'vitest';
 import {
   type AnyServiceKind,
   defineServiceKind,
+  type Neighbours,
   type PermittedCall,
   type ServiceKind,
   type ServiceStep,
   type Shell,
 } from '../../src/contracts.ts';
-import { asInstant, asToken, type Ip, parseIp } from '../../src/domain/identity.ts';
+import { asInstant, asToken, type Ip, parseIp, serviceKey } from '../../src/domain/identity.ts';
 import type { Service, ServiceFacts, ServiceVerb } from '../../src/domain/service.ts';
 import { type OverShellOptions, overShell } from '../../src/drivers/over-shell.ts';
 import { FleetError } from '../../src/errors.ts';
+import { createFleet } from '../../src/fleet.ts';
 
 const never = new AbortController().signal;
 const want = { now: asInstant(1000), maxAgeMs: 0 };
@@ -253,6 +256,40 @@ describe('a call to a service over a shell', () => {
       expect(await driver.perform([call], never)).toEqual([null]);
       expect(tries).toBe(2);
     });
+  });
+});
+
+describe('what a kind is told of the rest of the fleet', () => {
+  test('is the services that the driver is bound to, in its probe and in every step', async () => {
+    const told: (readonly string[])[] = [];
+    const namesOf = (among: Neighbours) => void told.push(among.services().map(({ name }) => name));
+    const { kind } = toy({
+      probe: async (of, _shell, _signal, among) => {
+        namesOf(among);
+        return upFacts(of);
+      },
+      steps: { up: async (_of, _shell, _permit, _signal, among) => namesOf(among) },
+    });
+    const driver = open(kind, ['a', 'b']);
+    await driver.perform([callTo('a', 'start')], never);
+    await driver.observe(want, never);
+    expect(told).toEqual(Array(3).fill(['a', 'b']));
+  });
+
+  test('is what the fleet believes, where a fleet has bound it', async () => {
+    const found: unknown[] = [];
+    const { kind } = toy({
+      probe: async (of, _shell, _signal, among) => {
+        found.push(of.name, among.view(serviceKey('b'))?.state);
+        return upFacts(of);
+      },
+    });
+    const driver = overShell([kind], shell);
+    const services = ['a', 'b'].map((name) => ({ name, ip: '10.0.0.1', mode: 'toy', status: 'standalone' }) as const);
+    await using fleet = createFleet({ kinds: [kind], services, drivers: { services: [driver] }, store: memory() });
+    await fleet.beat();
+    await fleet.beat();
+    expect(found).toEqual(['a', 'unknown', 'b', 'unknown', 'a', 'up', 'b', 'up']);
   });
 });
 
