@@ -127,6 +127,17 @@ export interface ServiceKind<T> {
   probe(of: Service<T>, shell: Shell, signal: AbortSignal, among: Neighbours): Promise<ServiceFacts>;
   /** How each rung and single call is brought about. Without `restart`, it is stop and then up. */
   readonly steps: Readonly<Partial<Record<ServiceStep, StepOf<T>>>>;
+  /**
+   * Of a balancer: brings its configuration in line with the services of its cluster: writes, checks and reloads it, also where
+   * it does not run. A service whose ladder has `routed` and which has no step of that name climbs it by this of each of its
+   * balancers, and is on it once each that runs says so in its `routes`.
+   */
+  readonly route?: StepOf<T>;
+  /**
+   * Of a balancer: the services of its cluster that it is to route to, by name. Default all. Where no balancer is to route to a
+   * service, that one is `routed` as it is.
+   */
+  readonly backends?: (of: Service<T>, among: Neighbours) => readonly string[];
 }
 
 /** Brings something about for one service. Idempotent: where it holds, it does nothing. */

@@ -1,3 +1,4 @@
+import { balancersAmong, isRoutedByOthers, needsOfRouted } from './balancing.ts';
 import type { AnyServiceKind, Neighbours, ServiceInput } from './contracts.ts';
 import { type EntityKey, isName, parseIp } from './domain/identity.ts';
 import type { InstanceRung } from './domain/instance.ts';
@@ -30,15 +31,20 @@ export function createRoster(kinds: readonly AnyServiceKind[], inputs: readonly 
     ladderOf: (name) => byMode.get(byName.get(name)?.mode ?? '')?.ladder,
     laddersAmong(view) {
       const among: Neighbours = { view, services: () => services };
-      return new Map(kinds.map((kind) => [kind.mode, ladderOf(kind, among)]));
+      return new Map(kinds.map((kind) => [kind.mode, ladderOf(kind, byMode, among)]));
     },
   };
 }
 
-const ladderOf = ({ ladder, needs }: AnyServiceKind, among: Neighbours): Ladder => ({
-  rungs: ladder,
-  ...(needs ? { needs: (service: Service, rung: ServiceRung) => needs[rung]?.(service as Service<never>, among) ?? [] } : {}),
-});
+function ladderOf(kind: AnyServiceKind, kinds: ReadonlyMap<string, AnyServiceKind>, among: Neighbours): Ladder {
+  const { ladder: rungs, needs } = kind;
+  const needsOf: Ladder['needs'] = (service, rung) => {
+    const own = needs?.[rung];
+    if (own) return own(service as Service<never>, among);
+    return rung === 'routed' ? needsOfRouted(balancersAmong(kinds, among)(service), among) : [];
+  };
+  return needs || isRoutedByOthers(kind) ? { rungs, needs: needsOf } : { rungs };
+}
 
 function readService(input: ServiceInput, kinds: ReadonlyMap<string, AnyServiceKind>): Service {
   const where = `service ${JSON.stringify(input.name)}`;

@@ -31,6 +31,11 @@ export interface ServiceFacts {
   readonly runId?: string;
   readonly role?: Role;
   readonly lagMs?: number;
+  /**
+   * Of a balancer or proxy: the services that it has as up backends right now, by name, as its own admin interface or a query
+   * through it says. Missing where it could not be asked.
+   */
+  readonly routes?: readonly string[];
   /** Why the code is what it is, for a person. */
   readonly reason?: string;
   /** Where it runs, from sources that know services which the configuration does not. */

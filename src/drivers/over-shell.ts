@@ -1,5 +1,17 @@
-import type { AnyServiceKind, Call, Neighbours, Permit, PermittedCall, ServiceDriver, ServiceStep, Shell } from '../contracts.ts';
+import { balancersAmong, isRoutedByOthers, mayRun, routingOf } from '../balancing.ts';
+import type {
+  AnyServiceKind,
+  Call,
+  Neighbours,
+  Permit,
+  PermittedCall,
+  ServiceDriver,
+  ServiceStep,
+  Shell,
+  StepOf,
+} from '../contracts.ts';
 import { deadline, withinDeadline } from '../deadline.ts';
+import { OK } from '../domain/codes.ts';
 import { doText } from '../domain/command.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import type { Problem } from '../domain/heartbeat.ts';
@@ -7,6 +19,7 @@ import type { Instant } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
 import type { Service, ServiceFacts, ServiceVerb } from '../domain/service.ts';
 import { FleetError, isFleetError, messageOf } from '../errors.ts';
+import { createTurns } from '../turns.ts';
 import { doneSteps } from './done-steps.ts';
 import { type FenceOptions, fencing } from './fenced-shell.ts';
 
@@ -32,7 +45,8 @@ export interface OverShellOptions {
  *
  * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. Steps of one service run one
  * after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
- * its `stop` and then its `up`.
+ * its `stop` and then its `up`. Whether a service is `routed` is what its balancers say in the same reading, where its kind does not
+ * bring that about itself.
  *
  * @throws FleetError ER0230 where two kinds have one mode, or for a fence that cannot be kept
  * @example
@@ -50,6 +64,7 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
   let services: ReadonlyMap<string, Bound> | undefined;
   let among: Neighbours = { view: () => undefined, services: () => [] };
   const done = doneSteps();
+  const turns = new Map<string, ReturnType<typeof createTurns>>();
 
   const probe = async ({ service, kind }: Bound, readAt: Instant, whole: AbortSignal): Promise<ServiceFacts> => {
     try {
@@ -68,16 +83,59 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     }
   };
 
-  const bringAbout = async ({ service, kind }: Bound, step: ServiceStep, permit: Permit, signal: AbortSignal): Promise<void> => {
+  /** What the probes have left open: whether a service is routed is for its balancers to say. */
+  const withRouting = (items: readonly ServiceFacts[]): readonly ServiceFacts[] => {
+    const byName = new Map(items.map((facts) => [facts.name, facts]));
+    const balancersOf = balancersAmong(byMode, among);
+    return items.map((facts) => {
+      const bound = services?.get(facts.name);
+      if (!bound || !isRoutedByOthers(bound.kind) || facts.code !== OK || facts.holds.routed !== undefined) return facts;
+      const { holds, reason } = routingOf(bound.service, balancersOf(bound.service), byName, among);
+      return {
+        ...facts,
+        ...(holds !== undefined && { holds: { ...facts.holds, routed: holds } }),
+        ...(reason !== undefined && facts.reason === undefined && { reason }),
+      };
+    });
+  };
+
+  const carryOut = async (of: Service<never>, title: string, run: StepOf<never>, permit: Permit, signal: AbortSignal) => {
+    if (!permit.valid()) throw new FleetError('ER0217', `the permit ended before '${title}' of ${of.name}`);
+    await withinDeadline(stepMs, `'${title}' of ${of.name}`, signal, (bounded) =>
+      run(of, fenced(permit), permit, bounded, among),
+    );
+  };
+
+  /** A balancer may be configured for several services at once: what is done to it ends before the next thing begins. */
+  const inTurn = ({ name }: Service<never>, work: () => Promise<void>): Promise<void> => {
+    const turn = turns.get(name) ?? createTurns();
+    turns.set(name, turn);
+    return turn(work);
+  };
+
+  const routeTo = async ({ service }: Bound, permit: Permit, signal: AbortSignal): Promise<void> => {
+    const all = balancersAmong(byMode, among)(service);
+    const balancers = mayRun(all, among);
+    if (all.length > 0 && balancers.length === 0)
+      throw new FleetError('ER0218', `none runs of the balancers of ${service.cluster}`, { retryable: true });
+    const routed = await Promise.allSettled(
+      balancers.map(({ service: balancer, kind }) =>
+        inTurn(balancer, () => carryOut(balancer, 'route', kind.route, permit, signal)),
+      ),
+    );
+    for (const one of routed) if (one.status === 'rejected') throw one.reason;
+  };
+
+  const bringAbout = async (bound: Bound, step: ServiceStep, permit: Permit, signal: AbortSignal): Promise<void> => {
+    const { service, kind } = bound;
+    if (step === 'routed' && isRoutedByOthers(kind)) return routeTo(bound, permit, signal);
     const steps: readonly ServiceStep[] = step === 'restart' && !kind.steps.restart ? ['stop', 'up'] : [step];
     for (const each of steps) {
       const run = kind.steps[each];
       if (!run)
         throw new FleetError('ER0202', `a ${kind.mode} has no step '${each}'; it has ${Object.keys(kind.steps).join(', ')}`);
-      if (!permit.valid()) throw new FleetError('ER0217', `the permit ended before '${each}'`);
-      await withinDeadline(stepMs, `'${each}' of ${service.name}`, signal, (bounded) =>
-        run(service, fenced(permit), permit, bounded, among),
-      );
+      const work = () => carryOut(service, each, run, permit, signal);
+      await (kind.route ? inTurn(service, work) : work());
     }
   };
 
@@ -123,7 +181,7 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       try {
         const items = await inParallel([...(services?.values() ?? [])], parallel, (bound) => probe(bound, now, whole.signal));
         signal.throwIfAborted();
-        return { items, readAt: now, complete: services !== undefined, problems: [] };
+        return { items: withRouting(items), readAt: now, complete: services !== undefined, problems: [] };
       } finally {
         whole.release();
       }
