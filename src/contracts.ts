@@ -138,6 +138,16 @@ export interface ServiceKind<T> {
    * service, that one is `routed` as it is.
    */
   readonly backends?: (of: Service<T>, among: Neighbours) => readonly string[];
+  /** The configuration file that its steps write for a service, for people: secrets in it are masked. */
+  readonly configFile?: (of: Service<T>, among: Neighbours) => ConfigFile;
+}
+
+/** A file that a kind writes on the host of a service. */
+export interface ConfigFile {
+  /** Absolute, on the host. */
+  readonly path: string;
+  /** With secrets masked. */
+  readonly text: string;
 }
 
 /** Brings something about for one service. Idempotent: where it holds, it does nothing. */

@@ -3,6 +3,7 @@ export type {
   AnyServiceKind,
   Batch,
   Call,
+  ConfigFile,
   Doctor,
   DoctorWire,
   Driver,

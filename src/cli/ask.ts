@@ -53,6 +53,6 @@ function refuseUnknownType({ level, action, type = 'all' }: Command, { clouds, s
 /** The config level: it asks no fleet. */
 async function configured(command: Command, { configuration }: Session): Promise<Answer> {
   const { configAnswer } = await import('./config/answer.ts');
-  const config = configAnswer(command.action, command.group, configuration);
+  const config = await configAnswer(command.action, command.group, configuration);
   return { ...reply(command, { code: OK }, EXIT.done), config };
 }

@@ -18,7 +18,7 @@ export async function showConfig({ action, group }: Asked, options: Options, ter
     return EXIT.done;
   }
   const configuration = await readConfiguration(findConfiguration(terminal.cwd, options.config));
-  const answer = configAnswer(action, group, configuration);
+  const answer = await configAnswer(action, group, configuration);
   const text = isForPerson ? (await import('yaml')).stringify(answer) : JSON.stringify(answer, null, 2);
   terminal.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   return EXIT.done;
