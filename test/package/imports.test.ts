@@ -80,10 +80,10 @@ describe('who may import whom', () => {
     mayImport('adapters', { parts: ['adapters', 'domain', 'contracts', 'errors'], packages: SDKS, builtins: true });
   });
 
-  test('no adapter imports another, but for what all that speak HTTP share', () => {
+  test('no adapter imports another, but for what all share that speak HTTP, run programs on hosts, or are a haproxy', () => {
     const others = importsIn('adapters').filter(
       ({ from, target, isLocal }) =>
-        isLocal && partOf(target) === 'adapters' && ![adapterOf(from), 'http'].includes(adapterOf(target)),
+        isLocal && partOf(target) === 'adapters' && ![adapterOf(from), 'http', 'host', 'haproxy'].includes(adapterOf(target)),
     );
     expect(others.map(shown)).toEqual([]);
   });

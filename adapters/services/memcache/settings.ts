@@ -1,6 +1,5 @@
-import { posix } from 'node:path';
 import type { Service } from '../../../src/domain/service.ts';
-import { FleetError } from '../../../src/errors.ts';
+import { fieldsOf, isOwnDirectory, isPort, isProgram, isUserName, isWithin, OWN_DIRECTORY } from '../../host/settings.ts';
 
 export interface MemcacheSettings {
   /** Default 11211. */
@@ -18,44 +17,16 @@ export interface MemcacheSettings {
 export const dataDirOf = ({ name, settings }: Service<MemcacheSettings>): string =>
   settings.dataDir ?? `/var/lib/fleetbeat/${name}`;
 
-const isWithin =
-  (low: number, high: number) =>
-  (value: unknown): value is number =>
-    typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
-
-const isText =
-  (pattern: RegExp) =>
-  (value: unknown): value is string =>
-    typeof value === 'string' && pattern.test(value);
-
-/** Not a directory of the root directory: those are never one service's own. */
-const isOwnDirectory = (value: unknown): value is string =>
-  isText(/^\/[^/\p{Cc}]+\/[^\p{Cc}]*[^/\p{Cc}]$/u)(value) && posix.normalize(value) === value;
-
 /** @throws FleetError ER0230 that says what was found and what is allowed */
 export function readSettings(raw: unknown): MemcacheSettings {
-  if (raw !== undefined && (typeof raw !== 'object' || raw === null || Array.isArray(raw))) throw refusal('are an object', raw);
-  const given = new Map<string, unknown>(Object.entries(raw ?? {}));
-
-  const take = <T>(key: string, fallback: T, isAllowed: (value: unknown) => value is T, allowed: string): T => {
-    const value = given.get(key);
-    given.delete(key);
-    if (value === undefined) return fallback;
-    if (!isAllowed(value)) throw refusal(`have as '${key}' ${allowed}`, value);
-    return value;
-  };
-
+  const { take, end } = fieldsOf(raw, 'memcache');
   const settings: MemcacheSettings = {
-    port: take('port', 11_211, isWithin(1, 65_535), 'a number from 1 to 65535'),
+    port: take('port', 11_211, isPort, 'a number from 1 to 65535'),
     memoryMb: take('memoryMb', 64, isWithin(1, 1_048_576), 'a number of MiB from 1 to 1048576'),
-    dataDir: take<string | null>('dataDir', null, isOwnDirectory, 'an absolute path of two steps or more, without . and ..'),
-    user: take('user', 'nobody', isText(/^[a-z_][a-z0-9_-]{0,31}$/), 'the name of a user'),
-    binary: take('binary', 'memcached', isText(/^[A-Za-z0-9_/][A-Za-z0-9._/+-]*$/), 'a program by name or absolute path'),
+    dataDir: take<string | null>('dataDir', null, isOwnDirectory, OWN_DIRECTORY),
+    user: take('user', 'nobody', isUserName, 'the name of a user'),
+    binary: take('binary', 'memcached', isProgram, 'a program by name or absolute path'),
   };
-  const [stranger] = given.keys();
-  if (stranger !== undefined) throw refusal(`are ${Object.keys(settings).join(', ')}`, stranger);
+  end();
   return settings;
 }
-
-const refusal = (allowed: string, found: unknown): FleetError =>
-  new FleetError('ER0230', `the settings of a memcache ${allowed}, found ${JSON.stringify(found)}`);
