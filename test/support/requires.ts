@@ -4,6 +4,10 @@ import { describe, test } from 'vitest';
 
 /** The servers that tests use, with the Debian package of each. */
 const SERVERS = {
+  haproxy: 'haproxy',
+  ip: 'iproute2',
+  keepalived: 'keepalived',
+  mariadbd: 'mariadb-server',
   memcached: 'memcached',
   sshd: 'openssh-server',
 } as const;

@@ -5,6 +5,10 @@ set -euo pipefail
 missing=()
 command -v memcached >/dev/null || missing+=(memcached)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+[ -x /usr/sbin/haproxy ] || missing+=(haproxy)
+[ -x /usr/sbin/keepalived ] || missing+=(keepalived)
+[ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
+command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
 command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || missing+=(openssh-client)
 if [ -n "${CI:-}" ]; then
   # For aws-mock, an EC2 server in Java that the tests build themselves.
