@@ -57,11 +57,18 @@ keep_states() {
     { print }' "$config" - >"$dir/servers.state.part" && mv -f "$dir/servers.state.part" "$dir/servers.state"
 }
 
+# How many reloads its master has given up, as far as it counts them.
+failures() { talk 'show proc' master.sock 2>/dev/null | awk '$2 == "master" { sub(/.*failed: /, ""); print $0 + 0 }'; }
+is_given_up() { now=$(failures) && [ -n "$now" ] && [ "$now" != "$before" ]; }
+is_decided() { is_taken || is_given_up; }
+
 reload() {
   is_taken && return 0
   keep_states
+  before=$(failures)
   kill -USR2 "$pid"
-  within 100 is_taken || fail "it does not take its new configuration, and runs as before: $(tail -c 300 "$log")"
+  within 100 is_decided && is_taken ||
+    fail "it does not take its new configuration, and runs as before: $(tail -c 300 "$log")"
 }
 
 start() {
@@ -102,8 +109,14 @@ echo "$taken"
 /** Words: servers, each with its listener. Ends their connections, also those that are left to a process from before a reload. */
 export const CUT = `${HAPROXY}
 is_running || fail 'it does not run'
-workers=$(talk 'show proc' master.sock | awk '$2 == "worker" { print $1 }')
-for worker in $workers; do
+for worker in $(talk 'show proc' master.sock | awk '$2 == "worker" { print $1 }'); do
   for server; do talk "@!$worker shutdown sessions server $server" master.sock >/dev/null || :; done
+  # One from before a reload knows its servers no more, only connections.
+  for server; do
+    for id in $(talk "@!$worker show sess" master.sock |
+      awk -v at="be=\${server%%/*} srv=\${server#*/}" 'index($0 " ", " " at " ") { sub(/:$/, "", $1); print $1 }'); do
+      talk "@!$worker shutdown session $id" master.sock >/dev/null || :
+    done
+  done
 done
 `;
