@@ -1,4 +1,5 @@
 import { accessSync, constants } from 'node:fs';
+import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { describe, test } from 'vitest';
 
@@ -22,8 +23,10 @@ const SERVERS = {
  * ```
  */
 export function requires(server: keyof typeof SERVERS): (title: string, body: () => void) => void {
-  if (isInstalled(server)) return (title, body) => void describe(title, body);
-  const advice = `${server} is not installed: npm run test:setup, or apt-get install ${SERVERS[server]}`;
+  if (isInstalled(server) && mayRun(server)) return (title, body) => void describe(title, body);
+  const advice = isInstalled(server)
+    ? `${server} is run by root: sudo npm test`
+    : `${server} is not installed: npm run test:setup, or apt-get install ${SERVERS[server]}`;
   if (process.env.CI === undefined) return (title, body) => void describe.skip(`${title} (${advice})`, body);
   return (title) =>
     void describe(title, () => {
@@ -32,6 +35,11 @@ export function requires(server: keyof typeof SERVERS): (title: string, body: ()
       });
     });
 }
+
+/** These change to another user, or the network. */
+const BY_ROOT: ReadonlySet<string> = new Set(['haproxy', 'keepalived']);
+
+const mayRun = (server: string): boolean => userInfo().uid === 0 || !BY_ROOT.has(server);
 
 function isInstalled(command: string): boolean {
   return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) => {

@@ -6,6 +6,10 @@ type KindLoader = () => Promise<AnyServiceKind>;
 /** The kinds of services that come with fleetbeat, by mode; each is loaded where a service is of it. */
 const BUILT_IN: ReadonlyMap<string, KindLoader> = new Map([
   ['haproxy', async () => (await load(() => import('../../../adapters/services/haproxy.ts'), 'services/haproxy')).haproxy()],
+  [
+    'keepalived',
+    async () => (await load(() => import('../../../adapters/services/keepalived.ts'), 'services/keepalived')).keepalived(),
+  ],
   ['memcache', async () => (await load(() => import('../../../adapters/services/memcache.ts'), 'services/memcache')).memcache()],
 ]);
 

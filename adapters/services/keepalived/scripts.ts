@@ -1,0 +1,74 @@
+import { DIRECTORY } from '../../host/directory.ts';
+
+/**
+ * What keepalived runs to see whether its host may have the addresses: whether every program whose pid file is listed runs. Which
+ * they are stands in a file beside it, read line by line.
+ */
+const ALIVE = `#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+while IFS= read -r pid_file; do
+  pid=$(cat "$pid_file") || exit 1
+  tr "\\0" "\\n" <"/proc/$pid/cmdline" | grep -Fxq -- "$pid_file" || exit 1
+done <tracked
+`;
+
+/**
+ * Words: none. Writes `uninstalled`, `stopped` and the digest of its configuration, or `running` with that, what names the
+ * process, and the digest of what it was told to run; then each address of the host on a line.
+ */
+export const LOOK = `${DIRECTORY}
+is_ours || { echo uninstalled; exit 0; }
+if is_running; then
+  run=$pid-$(started "$pid")
+  told=none
+  if [ -f "$dir/told" ]; then read -r told_run told <"$dir/told"; [ "$told_run" = "$run" ] || told=none; fi
+  echo "running $(digest) $run $told"
+else
+  echo "stopped $(digest)"
+fi
+ip -o addr show | awk '{ sub("/.*", "", $4); print $4 }'
+`;
+
+/**
+ * Words: what (install, route or up), binary, digest of the configuration, which comes on stdin, then the pid files to track. The
+ * configuration replaces the present one only when keepalived finds it sound. One that runs reads it again, and keeps what it
+ * has; \`up\` starts one that does not.
+ */
+export const APPLY = `${DIRECTORY}
+what=$1 binary=$2 wanted=$3
+shift 3
+
+is_sound() { "$binary" --config-test --use-file "$config.part"; }
+tell() { echo "$pid-$(started "$pid") $wanted" >"$dir/told"; }
+is_told() { [ "$(cat "$dir/told" 2>/dev/null)" = "$pid-$(started "$pid") $wanted" ]; }
+
+reload() {
+  is_told && return 0
+  kill -HUP "$pid"
+  sleep 0.3
+  is_running || fail 'it ended when it was to read its configuration again'
+  tell
+}
+
+start() {
+  rm -f "$pid_file" "$dir/told"
+  "$binary" --vrrp --use-file "$config" --pid "$pid_file" --vrrp_pid "$dir/vrrp.pid" </dev/null >/dev/null 2>&1 ||
+    fail "it does not start: $("$binary" --config-test --use-file "$config" 2>&1 | tail -n 3)"
+  within 30 is_running || fail 'it was started and does not run: the log of the host says why'
+  tell
+}
+
+if [ "$what" = install ]; then
+  command -v "$binary" >/dev/null || fail "there is no program $binary"
+  command -v ip >/dev/null || fail "there is no program ip (iproute2)"
+  take_directory
+fi
+is_ours || fail "$dir is not installed"
+printf %s '${ALIVE}' >"$dir/alive.sh.part"
+chmod 700 "$dir/alive.sh.part"
+mv -f "$dir/alive.sh.part" "$dir/alive.sh"
+for each; do printf '%s\\n' "$each"; done >"$dir/tracked"
+replace_config "$wanted" is_sound
+if [ "$what" = install ]; then exit 0; fi
+if is_running; then reload; elif [ "$what" = up ]; then start; fi
+`;
