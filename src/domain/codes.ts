@@ -75,6 +75,11 @@ export const CODE_TEXTS = {
   ER0243: 'ssh authentication failed',
   ER0244: 'ssh host key changed',
   ER0245: 'Budget spent',
+  ER0250: 'Data that the master does not have',
+  ER0251: 'To be asked twice',
+  ER0252: 'Another master',
+  ER0253: 'Position not reached',
+  ER0254: 'Not replicating',
 } as const satisfies Record<Code, string>;
 
 export type KnownCode = keyof typeof CODE_TEXTS;
@@ -139,6 +144,8 @@ const FINAL: ReadonlySet<Code> = new Set<Code>([
   'ER0236',
   'ER0243',
   'ER0244',
+  'ER0250',
+  'ER0251',
 ]);
 
 /** Whether another try of what failed with `code` may succeed. */

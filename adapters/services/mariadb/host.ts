@@ -1,0 +1,49 @@
+import type { Shell } from '../../../src/contracts.ts';
+import { excerpt } from '../../../src/domain/excerpt.ts';
+import { FleetError } from '../../../src/errors.ts';
+import { scrubber } from '../../http/secret.ts';
+import { ADMINISTER } from './scripts.ts';
+import { dataDirOf, type Mariadb, secretsOf, socketOf } from './service.ts';
+
+/** What is done on the host of one service, as whoever the shell logs in as. */
+export interface Host {
+  readonly of: Mariadb;
+  /** Runs a script and gives what it wrote. Words, and what comes on its standard input, are read by no shell. */
+  run(verb: string, script: string, words?: readonly string[], options?: RunOptions): Promise<string>;
+  /** Runs SQL as administrator of the server, through its socket; nothing of it is in an argv, nor in an error. */
+  administer(verb: string, statements: readonly string[]): Promise<string>;
+}
+
+export interface RunOptions {
+  readonly stdin?: string;
+  /** Default 15000. */
+  readonly deadlineMs?: number;
+}
+
+/** The longest script that waits for nothing. */
+const SCRIPT_MS = 15_000;
+const SQL_MS = 60_000;
+
+export function hostOf(of: Mariadb, shell: Shell, signal: AbortSignal): Host {
+  const { scrub } = scrubber(secretsOf(of));
+
+  const run: Host['run'] = async (verb, script, words = [], { stdin, deadlineMs = SCRIPT_MS } = {}) => {
+    const argv = ['sh', '-c', script, 'sh', dataDirOf(of), of.name, ...words];
+    const options = { deadlineMs, ...(stdin === undefined ? {} : { stdin }) };
+    const { exit, stdout, stderr } = await shell.run(of.ip, argv, options, signal);
+    if (exit === 0) return stdout;
+    throw new FleetError('ER0018', `to ${verb} ${of.name} on ${of.ip} ended with ${exit}: ${excerpt(scrub(stderr))}`, {
+      retryable: true,
+    });
+  };
+
+  return {
+    of,
+    run,
+    administer: (verb, statements) =>
+      run(verb, ADMINISTER, [of.settings.binaries.client, socketOf(of)], {
+        stdin: statements.map((statement) => `${statement};\n`).join(''),
+        deadlineMs: SQL_MS,
+      }),
+  };
+}

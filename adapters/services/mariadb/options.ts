@@ -1,0 +1,81 @@
+import { dataDirOf, type ExtraOptions, type Mariadb, serverIdOf, socketOf } from './service.ts';
+
+/**
+ * The options that make a server what the kind says it is. It always starts read-only, also a master: what returns from anywhere
+ * accepts no write before the step `replicating` has found that it may.
+ */
+const OWN = {
+  datadir: (of) => `${dataDirOf(of)}/data`,
+  socket: socketOf,
+  port: (of) => of.settings.port,
+  bind_address: (of) => of.ip,
+  server_id: serverIdOf,
+  read_only: () => 1,
+  log_bin: () => 'binlog',
+  log_slave_updates: () => 1,
+  binlog_format: () => 'ROW',
+  sync_binlog: () => 1,
+  innodb_flush_log_at_trx_commit: () => 1,
+  relay_log: () => 'relay',
+  relay_log_recovery: () => 1,
+  gtid_strict_mode: () => 1,
+  report_host: (of) => of.ip,
+  report_port: (of) => of.settings.port,
+  skip_name_resolve: () => 1,
+  local_infile: () => 0,
+  innodb_buffer_pool_size: (of) => `${of.settings.memoryMb}M`,
+} as const satisfies Readonly<Record<string, (of: Mariadb) => string | number>>;
+
+/** Others that would undo what those say, take the server off the network, or let anyone in. */
+const UNDOING = [
+  'bootstrap',
+  'chroot',
+  'daemonize',
+  'grant_tables',
+  'gtid_domain_id',
+  'init_connect',
+  'init_file',
+  'init_slave',
+  'log_error',
+  'networking',
+  'pid_file',
+  'secure_auth',
+  'slave_skip_errors',
+  'slave_start',
+  'sql_log_bin',
+  'unix_socket',
+  'user',
+] as const;
+
+/** What an extra option may set to another value. */
+const DEFAULTS: ExtraOptions = {
+  // A dead master is noticed in seconds, not in the minute of the default.
+  slave_net_timeout: 10,
+  character_set_server: 'utf8mb4',
+};
+
+/** MariaDB takes any option with one of these in front. */
+const PREFIX = /^(?:loose|skip|disable|enable|maximum|autoset)_/;
+
+const withoutPrefixes = (name: string): string => (PREFIX.test(name) ? withoutPrefixes(name.replace(PREFIX, '')) : name);
+
+const OWNED: readonly string[] = [...Object.keys(OWN), ...UNDOING].map(withoutPrefixes);
+
+/** Whether an option, however it is written, may be one that the kind sets: MariaDB also takes the beginning of a name for the whole. */
+export const isOwnedOption = (name: string): boolean => OWNED.some((owned) => owned.startsWith(withoutPrefixes(name)));
+
+/** The option file of a server. */
+export function optionFile(of: Mariadb): string {
+  const own = Object.entries(OWN).map(([name, make]) => [name, make(of)] as const);
+  const lines = [...Object.entries({ ...DEFAULTS, ...of.settings.options }), ...own].map(
+    ([name, value]) => `${name}=${written(value)}`,
+  );
+  return ['# Written by fleetbeat at each start: change the settings of the service instead.', '[mariadbd]', ...lines, ''].join(
+    '\n',
+  );
+}
+
+function written(value: string | number | boolean): string {
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  return typeof value === 'number' ? String(value) : `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
