@@ -8,6 +8,7 @@ import { servers } from './mariadb/connection.ts';
 import { hostOf } from './mariadb/host.ts';
 import { obstacleOf, roleOf } from './mariadb/judgement.ts';
 import { install, remove, start, stop } from './mariadb/lifecycle.ts';
+import { optionFile, optionFilePath } from './mariadb/options.ts';
 import { bringIntoReplication } from './mariadb/replicating.ts';
 import { LOOK } from './mariadb/scripts.ts';
 import { type Mariadb, type MariadbSettings, secretsOf, serverIdOf } from './mariadb/service.ts';
@@ -26,8 +27,8 @@ export type { Credentials, ExtraOptions, Mariadb, MariadbBinaries, MariadbSettin
 export interface MariadbOptions {
   /** `mariadb`, or `mysql` as configurations may call the same. Default `mariadb`. */
   readonly mode?: MariadbMode;
-  /** Where a password `{ env: 'NAME' }` is found, such as `process.env`. Default: nowhere. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Where a password `{ env: 'NAME' }` is found, such as `(name) => process.env[name]`. Default: nowhere. */
+  readonly variable?: (name: string) => string | undefined;
 }
 
 /**
@@ -59,7 +60,7 @@ export interface MariadbOptions {
  * });
  * ```
  */
-export function mariadb({ mode = 'mariadb', env = {} }: MariadbOptions = {}): AnyServiceKind {
+export function mariadb({ mode = 'mariadb', variable = () => undefined }: MariadbOptions = {}): AnyServiceKind {
   const from = servers();
 
   return defineServiceKind<MariadbSettings>({
@@ -72,7 +73,8 @@ export function mariadb({ mode = 'mariadb', env = {} }: MariadbOptions = {}): An
         return master ? [serviceKey(master.name)] : [];
       },
     },
-    settings: (raw) => readSettings(raw, mode, env),
+    settings: (raw) => readSettings(raw, mode, variable),
+    configFile: (of) => ({ path: optionFilePath(of), text: optionFile(of, 'masked') }),
 
     async probe(of, shell, signal, among) {
       const answer = await readStatus(from, of, signal);
@@ -92,8 +94,6 @@ export function mariadb({ mode = 'mariadb', env = {} }: MariadbOptions = {}): An
       installed: (of, shell, _permit, signal) => install(hostOf(of, shell, signal)),
       up: (of, shell, _permit, signal) => start(hostOf(of, shell, signal)),
       replicating: (of, shell, permit, signal, among) => bringIntoReplication(of, { shell, from, permit, among, signal }),
-      // Its proxies are services of their own, which follow what is observed of it.
-      routed: async () => {},
       stop: (of, shell, _permit, signal) => stop(hostOf(of, shell, signal)),
       remove: (of, shell, permit, signal) => remove(hostOf(of, shell, signal), permit),
       async restart(of, shell, permit, signal, among) {

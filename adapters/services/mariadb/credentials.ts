@@ -8,10 +8,11 @@ const USER = /^[A-Za-z_][A-Za-z0-9_.-]{0,79}$/;
 /** Whose rights are not ours to change. */
 const TAKEN: ReadonlySet<string> = new Set(['root', 'mysql', 'mariadb.sys']);
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** The text of a variable of the environment; undefined where it is not set. */
+export type ReadVariable = (name: string) => string | undefined;
 
 /** Reads `{ user, password }`: the password is a secret, or `{ env: 'NAME' }` for the variable that holds it. */
-export function credentialsReader(mode: string, env: Environment) {
+export function credentialsReader(mode: string, variable: ReadVariable) {
   const refuse = (field: string, allowed: string, found: string) =>
     new FleetError('ER0230', `the settings of a ${mode} have as '${field}' ${allowed}, found ${found}`);
 
@@ -21,7 +22,7 @@ export function credentialsReader(mode: string, env: Environment) {
     if (stranger !== undefined) throw refuse(field, 'user and password', JSON.stringify(stranger));
     if (typeof user !== 'string' || !USER.test(user) || TAKEN.has(user))
       throw refuse(`${field}.user`, 'a name of letters, digits, _ . -, no administrator', JSON.stringify(user));
-    const hidden = asSecret(password, env, (allowed, found) => refuse(`${field}.password`, allowed, found));
+    const hidden = asSecret(password, variable, (allowed, found) => refuse(`${field}.password`, allowed, found));
     const text = reveal(hidden);
     if (text.length > longest || /\p{Cc}/u.test(text))
       throw refuse(`${field}.password`, `at most ${longest} characters, none of them a control`, `${text.length} characters`);
@@ -29,7 +30,7 @@ export function credentialsReader(mode: string, env: Environment) {
   };
 }
 
-function asSecret(value: unknown, env: Environment, refuse: (allowed: string, found: string) => FleetError): Secret {
+function asSecret(value: unknown, variable: ReadVariable, refuse: (allowed: string, found: string) => FleetError): Secret {
   const allowed = "a secret, or { env: 'NAME' }";
   if (value === undefined) throw refuse(allowed, 'none');
   if (typeof value !== 'object' || value === null) throw refuse(allowed, `a ${typeof value}`);
@@ -43,7 +44,7 @@ function asSecret(value: unknown, env: Environment, refuse: (allowed: string, fo
   }
   const { env: name } = value;
   if (typeof name !== 'string' || !/^[A-Za-z_][A-Za-z0-9_]{0,127}$/.test(name)) throw refuse(allowed, 'no name of a variable');
-  const text = env[name];
+  const text = variable(name);
   if (text === undefined || text === '') throw refuse('a variable that is set', `${name}, which is not set`);
   return secret(text);
 }

@@ -16,14 +16,14 @@ const tenths = (ms: number): string => String(Math.ceil(ms / 100));
 export async function install({ of, run }: Host): Promise<void> {
   const { binaries, user } = of.settings;
   const words = [binaries.install, binaries.server, binaries.client, binaries.dump, user];
-  await run('install', INSTALL, words, { stdin: optionFile(of), deadlineMs: INSTALL_MS });
+  await run('install', INSTALL, words, { stdin: optionFile(of, 'shown'), deadlineMs: INSTALL_MS });
 }
 
 /** Starts the server where it does not run, and in any case gives it the users that the settings say. */
 export async function start({ of, run, administer }: Host): Promise<void> {
   const { binaries, user, startMs } = of.settings;
   const words = [binaries.server, binaries.client, socketOf(of), user, tenths(startMs)];
-  await run('start', UP, words, { stdin: optionFile(of), deadlineMs: startMs + GRACE_MS });
+  await run('start', UP, words, { stdin: optionFile(of, 'shown'), deadlineMs: startMs + GRACE_MS });
   await administer('make the users of', usersStatements(of));
 }
 

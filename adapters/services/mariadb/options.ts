@@ -64,15 +64,16 @@ const OWNED: readonly string[] = [...Object.keys(OWN), ...UNDOING].map(withoutPr
 /** Whether an option, however it is written, may be one that the kind sets: MariaDB also takes the beginning of a name for the whole. */
 export const isOwnedOption = (name: string): boolean => OWNED.some((owned) => owned.startsWith(withoutPrefixes(name)));
 
-/** The option file of a server. */
-export function optionFile(of: Mariadb): string {
-  const own = Object.entries(OWN).map(([name, make]) => [name, make(of)] as const);
-  const lines = [...Object.entries({ ...DEFAULTS, ...of.settings.options }), ...own].map(
-    ([name, value]) => `${name}=${written(value)}`,
+export const optionFilePath = (of: Mariadb): string => `${dataDirOf(of)}/my.cnf`;
+
+/** The option file of a server. For people, texts among its extra options are masked: one may be a secret. */
+export function optionFile(of: Mariadb, extra: 'shown' | 'masked'): string {
+  const given = Object.entries({ ...DEFAULTS, ...of.settings.options }).map(
+    ([name, value]) => `${name}=${extra === 'masked' && typeof value === 'string' ? '***' : written(value)}`,
   );
-  return ['# Written by fleetbeat at each start: change the settings of the service instead.', '[mariadbd]', ...lines, ''].join(
-    '\n',
-  );
+  const own = Object.entries(OWN).map(([name, valueOfOwn]) => `${name}=${written(valueOfOwn(of))}`);
+  const comment = '# Written by fleetbeat at each start: change the settings of the service instead.';
+  return [comment, '[mariadbd]', ...given, ...own, ''].join('\n');
 }
 
 function written(value: string | number | boolean): string {

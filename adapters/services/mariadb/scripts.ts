@@ -24,15 +24,15 @@ is_running() {
 }
 
 fail() { echo "$1" >&2; exit 1; }
-said() { grep -F '[ERROR]' "$dir/error.log" 2>/dev/null | tail -n 1 | cut -c 1-250; }
+said() { grep -F '[ERROR]' "$dir/error.log" 2>/dev/null | grep -v 'Aborting$' | tail -n 2 | cut -c 1-250 | tr '\\n' ' '; }
 
 # Waits for tenths of seconds until a condition holds.
 within() {
-  tenths=$1
+  left=$1
   shift
   until "$@"; do
-    [ "$tenths" -gt 0 ] || return 1
-    tenths=$((tenths - 1))
+    [ "$left" -gt 0 ] || return 1
+    left=$((left - 1))
     sleep 0.1
   done
 }

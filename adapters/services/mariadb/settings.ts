@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { FleetError } from '../../../src/errors.ts';
-import { credentialsReader } from './credentials.ts';
+import { credentialsReader, type ReadVariable } from './credentials.ts';
 import { isOwnedOption } from './options.ts';
 import { type ExtraOptions, type MariadbSettings, SOCKET } from './service.ts';
 
@@ -39,14 +39,14 @@ const isOptions = (value: unknown): value is ExtraOptions =>
 const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** @throws FleetError ER0230 that says what was found and what is allowed; what may be a secret is not shown */
-export function readSettings(raw: unknown, mode: string, env: Readonly<Record<string, string | undefined>>): MariadbSettings {
+export function readSettings(raw: unknown, mode: string, variable: ReadVariable): MariadbSettings {
   const { take, end } = fieldsOf(raw, (allowed, found) => refusal(mode, allowed, found));
   const binaries = fieldsOf(take('binaries', {}, isRecord, 'programs by what they do'), (allowed, found) =>
     refusal(mode, `have as 'binaries' what ${allowed}`, found),
   );
   const program = (key: string, fallback: string) =>
     binaries.take(key, fallback, isProgram, 'a program by name or absolute path');
-  const credentials = credentialsReader(mode, env);
+  const credentials = credentialsReader(mode, variable);
 
   const settings: MariadbSettings = {
     port: take('port', 3306, isWithin(1, 65_535), 'a number from 1 to 65535'),
