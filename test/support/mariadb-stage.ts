@@ -26,6 +26,8 @@ export interface MariadbStage {
   readonly hosts: readonly SshdServer[];
   /** A service on the host of that number. */
   service(name: string, host: number, status: Role, settings?: object): Promise<Service>;
+  /** The settings of a service as they were before its kind read them. */
+  raw(name: string): object;
   /** Puts the data of a new installation where a service has it, as the step would. */
   installed(...services: readonly Service[]): void;
   /** A driver of these services and no others. */
@@ -56,6 +58,7 @@ export async function mariadbStage(addresses: readonly string[]): Promise<Mariad
   const kind = mariadb();
   const template = join(folder, 'template');
   const places = new Map<string, string>();
+  const given = new Map<string, object>();
 
   const driver = (...services: readonly Service[]): ServiceDriver => {
     const opened = overShell([kind], shell);
@@ -65,11 +68,9 @@ export async function mariadbStage(addresses: readonly string[]): Promise<Mariad
 
   const service: MariadbStage['service'] = async (name, host, status, settings = {}) => {
     const ip = asIp(addresses[host] ?? '');
-    const dataDir = join(folder, name);
-    places.set(name, dataDir);
     const raw = {
       port: await freePort(ip),
-      dataDir,
+      dataDir: join(folder, name),
       memoryMb: 8,
       // What makes a server small.
       options: { performance_schema: false, innodb_log_file_size: 4_194_304, innodb_buffer_pool_chunk_size: 1_048_576 },
@@ -79,6 +80,8 @@ export async function mariadbStage(addresses: readonly string[]): Promise<Mariad
       stopMs: 15_000,
       ...settings,
     };
+    given.set(name, raw);
+    places.set(name, raw.dataDir);
     return { name, ip, mode: 'mariadb', status, cluster: 'shop', settings: kind.settings(raw) };
   };
 
@@ -89,10 +92,12 @@ export async function mariadbStage(addresses: readonly string[]): Promise<Mariad
     hosts,
     service,
     driver,
+    raw: (name) => given.get(name) ?? {},
     installed(...services) {
       for (const { name } of services) {
-        execFileSync('cp', ['-a', template, join(folder, name)]);
-        writeFileSync(join(folder, name, '.fleetbeat-mariadb'), `${name}\n`);
+        const dataDir = places.get(name) ?? '';
+        execFileSync('cp', ['-a', '--', template, dataDir]);
+        writeFileSync(join(dataDir, '.fleetbeat-mariadb'), `${name}\n`);
       }
     },
     pid: (name) => Number(readFileSync(join(places.get(name) ?? '', 'pid'), 'utf8')),
@@ -175,13 +180,17 @@ function reap(folder: string): void {
   rmSync(folder, { recursive: true, force: true });
 }
 
+/** Whatever runs with an option file in that folder. */
 function endServersIn(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const name of readdirSync(folder)) {
-    const pidFile = join(folder, name, 'pid');
-    if (!existsSync(pidFile)) continue;
-    const pid = readFileSync(pidFile, 'utf8').trim();
-    const commandLine = `/proc/${pid}/cmdline`;
-    if (pid && existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(join(folder, name))) killFamily(Number(pid));
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
+    if (commandLineOf(pid).includes(`--defaults-file=${folder}/`)) killFamily(Number(pid));
+}
+
+function commandLineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    // It has ended meanwhile.
+    return '';
   }
 }

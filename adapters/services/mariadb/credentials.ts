@@ -11,12 +11,17 @@ const TAKEN: ReadonlySet<string> = new Set(['root', 'mysql', 'mariadb.sys']);
 /** The text of a variable of the environment; undefined where it is not set. */
 export type ReadVariable = (name: string) => string | undefined;
 
+interface PasswordRule {
+  readonly pattern: RegExp;
+  readonly allowed: string;
+}
+
 /** Reads `{ user, password }`: the password is a secret, or `{ env: 'NAME' }` for the variable that holds it. */
 export function credentialsReader(mode: string, variable: ReadVariable) {
   const refuse = (field: string, allowed: string, found: string) =>
     new FleetError('ER0230', `the settings of a ${mode} have as '${field}' ${allowed}, found ${found}`);
 
-  return (field: string, raw: object, defaultUser: string, longest: number): Credentials => {
+  return (field: string, raw: object, defaultUser: string, { pattern, allowed }: PasswordRule): Credentials => {
     const { user = defaultUser, password, ...others } = raw as { user?: unknown; password?: unknown };
     const [stranger] = Object.keys(others);
     if (stranger !== undefined) throw refuse(field, 'user and password', JSON.stringify(stranger));
@@ -24,8 +29,7 @@ export function credentialsReader(mode: string, variable: ReadVariable) {
       throw refuse(`${field}.user`, 'a name of letters, digits, _ . -, no administrator', JSON.stringify(user));
     const hidden = asSecret(password, variable, (allowed, found) => refuse(`${field}.password`, allowed, found));
     const text = reveal(hidden);
-    if (text.length > longest || /\p{Cc}/u.test(text))
-      throw refuse(`${field}.password`, `at most ${longest} characters, none of them a control`, `${text.length} characters`);
+    if (!pattern.test(text)) throw refuse(`${field}.password`, allowed, `another one, of ${text.length} characters`);
     return { user, password: hidden };
   };
 }

@@ -24,8 +24,12 @@ export interface RunOptions {
 const SCRIPT_MS = 15_000;
 const SQL_MS = 60_000;
 
-export function hostOf(of: Mariadb, shell: Shell, signal: AbortSignal): Host {
-  const { scrub } = scrubber(secretsOf(of));
+/** The logs of queries, where somebody has them on, would hold the password of a `CHANGE MASTER`. */
+const NOT_LOGGED = 'SET SESSION sql_log_off = 1, slow_query_log = 0';
+
+/** @param others of whom it is told secrets too, such as its master */
+export function hostOf(of: Mariadb, shell: Shell, signal: AbortSignal, others: readonly Mariadb[] = []): Host {
+  const { scrub } = scrubber([of, ...others].flatMap(secretsOf));
 
   const run: Host['run'] = async (verb, script, words = [], { stdin, deadlineMs = SCRIPT_MS } = {}) => {
     const argv = ['sh', '-c', script, 'sh', dataDirOf(of), of.name, ...words];
@@ -42,7 +46,7 @@ export function hostOf(of: Mariadb, shell: Shell, signal: AbortSignal): Host {
     run,
     administer: (verb, statements) =>
       run(verb, ADMINISTER, [of.settings.binaries.client, socketOf(of)], {
-        stdin: statements.map((statement) => `${statement};\n`).join(''),
+        stdin: [NOT_LOGGED, ...statements].map((statement) => `${statement};\n`).join(''),
         deadlineMs: SQL_MS,
       }),
   };

@@ -55,7 +55,7 @@ async function acceptWrites(of: Mariadb, { shell, from, permit, among, signal }:
 
 async function followMaster(of: Mariadb, { shell, from, permit, among, signal }: Around): Promise<void> {
   const master = mustHaveMaster(of, among);
-  const host = hostOf(of, shell, signal);
+  const host = hostOf(of, shell, signal, [master]);
   const copy = async () => {
     await copyFrom(hostOf(master, shell, signal), host, permit);
     await mustReplicate(of, master, from, signal);

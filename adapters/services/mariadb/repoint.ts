@@ -10,7 +10,7 @@ import { ADOPT_POSITION, followStatements } from './statements.ts';
  * @throws FleetError ER0018 where its host or the server refuses
  */
 export const repoint = (of: Mariadb, master: Mariadb, shell: Shell, signal: AbortSignal): Promise<void> =>
-  follow(hostOf(of, shell, signal), master);
+  follow(hostOf(of, shell, signal, [master]), master);
 
 export async function follow(host: Host, master: Mariadb): Promise<void> {
   await host.administer(`point to ${master.name}`, ['STOP SLAVE', ADOPT_POSITION, ...followStatements(master)]);

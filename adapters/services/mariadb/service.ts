@@ -39,7 +39,7 @@ export interface MariadbSettings {
   readonly options: ExtraOptions;
   /** Who probes: may see the state of replication, and nothing else. The user's name is `fleetbeat_monitor` by default. */
   readonly monitor: Credentials;
-  /** Who replicas connect as: may read the binary log. `fleetbeat_replica` by default; its password has at most 32 characters. */
+  /** Who replicas connect as: may read the binary log. `fleetbeat_replica` by default; its password has at most 32 characters of ASCII. */
   readonly replication: Credentials;
   /** Where these users may come from, as MariaDB writes hosts. Default `%`. */
   readonly clientHosts: string;
@@ -67,10 +67,11 @@ function idOfIp(ip: Ip): number {
   return createHash('sha256').update(ip).digest().readUInt32BE() || 1;
 }
 
-/** Every secret of a service's settings, to be taken out of what strangers write. */
-export const secretsOf = ({ settings }: Mariadb): readonly string[] => [
-  reveal(settings.monitor.password),
-  reveal(settings.replication.password),
-];
+/** Every secret of a service's settings, also as SQL writes it, to be taken out of what strangers write. */
+export const secretsOf = ({ settings }: Mariadb): readonly string[] =>
+  [settings.monitor, settings.replication].map(({ password }) => reveal(password)).flatMap((text) => [text, escaped(text)]);
+
+/** A text within the quotes of SQL, where a backslash means something. */
+export const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll("'", "''");
 
 export const SOCKET = 'mariadb.sock';

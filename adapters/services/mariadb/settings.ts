@@ -6,8 +6,9 @@ import { type ExtraOptions, type MariadbSettings, SOCKET } from './service.ts';
 
 /** What the kernel keeps of a socket's path, but for the zero at its end. */
 const SOCKET_PATH = 107;
-/** MariaDB keeps no more of a replication password. */
-const REPLICATION_PASSWORD = 32;
+const MONITOR_PASSWORD = { pattern: /^[^\p{Cc}]{1,256}$/u, allowed: 'at most 256 characters, none of them a control' };
+/** A replica keeps its own in a file of lines, no longer than this, and only these come back out of it as they were. */
+const REPLICATION_PASSWORD = { pattern: /^[ -~]{1,32}$/, allowed: 'at most 32 characters, all of them printable ASCII' };
 
 const isWithin =
   (low: number, high: number) =>
@@ -71,7 +72,7 @@ export function readSettings(raw: unknown, mode: string, variable: ReadVariable)
       isOptions,
       'numbers, texts and booleans by the names of options with _, none of them one that the kind sets itself',
     ),
-    monitor: credentials('monitor', take('monitor', {}, isRecord, '{ user, password }'), 'fleetbeat_monitor', 256),
+    monitor: credentials('monitor', take('monitor', {}, isRecord, '{ user, password }'), 'fleetbeat_monitor', MONITOR_PASSWORD),
     replication: credentials(
       'replication',
       take('replication', {}, isRecord, '{ user, password }'),

@@ -1,12 +1,12 @@
 import { reveal } from '../../http/secret.ts';
 import { passwordHash } from './credentials.ts';
-import type { Credentials, Mariadb } from './service.ts';
+import { type Credentials, escaped, type Mariadb } from './service.ts';
 
 /** Of what follows, nothing goes into the binary log: it is about this server, and would be a transaction that its master does not have. */
 const UNLOGGED = 'SET SESSION sql_log_bin = 0';
 
 /** A text in SQL, where `sql_mode` is what {@link PLAIN} makes it. */
-const literal = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+const literal = (text: string): string => `'${escaped(text)}'`;
 const PLAIN = "SET SESSION sql_mode = ''";
 
 /**
