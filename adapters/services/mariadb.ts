@@ -27,8 +27,8 @@ export type { Credentials, ExtraOptions, Mariadb, MariadbBinaries, MariadbSettin
 export interface MariadbOptions {
   /** `mariadb`, or `mysql` as configurations may call the same. Default `mariadb`. */
   readonly mode?: MariadbMode;
-  /** Where a password `{ env: 'NAME' }` is found, such as `(name) => process.env[name]`. Default: nowhere. */
-  readonly variable?: (name: string) => string | undefined;
+  /** Where a password `{ env: 'NAME' }` is found. Default `process.env`. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /**
@@ -60,7 +60,7 @@ export interface MariadbOptions {
  * });
  * ```
  */
-export function mariadb({ mode = 'mariadb', variable = () => undefined }: MariadbOptions = {}): AnyServiceKind {
+export function mariadb({ mode = 'mariadb', env = process.env }: MariadbOptions = {}): AnyServiceKind {
   const from = servers();
 
   return defineServiceKind<MariadbSettings>({
@@ -73,7 +73,7 @@ export function mariadb({ mode = 'mariadb', variable = () => undefined }: Mariad
         return master ? [serviceKey(master.name)] : [];
       },
     },
-    settings: (raw) => readSettings(raw, mode, variable),
+    settings: (raw) => readSettings(raw, mode, env),
     configFile: (of) => ({ path: optionFilePath(of), text: optionFile(of, 'masked') }),
 
     async probe(of, shell, signal, among) {

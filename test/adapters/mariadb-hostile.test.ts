@@ -106,9 +106,13 @@ requires('mariadbd')('a mariadb with hostile words', () => {
           await repoint(second, first, stage.shell, never);
           await expect.poll(() => look(driver, 'db2')).toMatchObject({ code: '000000', holds: { replicating: true } });
 
-          const refused = {
+          const refused: Mariadb = {
             ...second,
-            settings: { ...second.settings, binaries: { ...second.settings.binaries, client: echoing } },
+            settings: {
+              ...second.settings,
+              replication: { user: 'fleetbeat_replica', password: secret('of its own') },
+              binaries: { ...second.settings.binaries, client: echoing },
+            },
           };
           const error: unknown = await repoint(refused, first, stage.shell, never).catch((one: unknown) => one);
           const seen = [writtenBy('db1', 'db2'), inspect(error)];

@@ -11,7 +11,7 @@ import { RUNS } from '../properties/runs.ts';
 import { serverFolder } from '../support/run-folder.ts';
 import { requires } from '../support/servers.ts';
 
-const kind = mariadb({ variable: (name) => (name === 'DB_MONITOR' ? 'from the environment' : undefined) });
+const kind = mariadb({ env: { DB_MONITOR: 'from the environment' } });
 const passwords = { monitor: { password: secret('m') }, replication: { password: secret('r') } };
 
 describe('the settings of a mariadb', () => {
@@ -26,6 +26,7 @@ describe('the settings of a mariadb', () => {
       options: {},
       monitor: { user: 'fleetbeat_monitor' },
       replication: { user: 'fleetbeat_replica' },
+      checkUser: null,
       clientHosts: '%',
       lagLimitMs: 10_000,
       socket: null,
@@ -41,7 +42,7 @@ describe('the settings of a mariadb', () => {
     ['at most 90 bytes', 'ddd"', { dataDir: `/srv/${'d'.repeat(90)}` }],
     ['serverId', '0', { serverId: 0 }],
     ['user', '"-u"', { user: '-u' }],
-    ["'server' a program", '"mariadbd; id"', { binaries: { server: 'mariadbd; id' } }],
+    ["binaries have as 'server' a program", '"mariadbd; id"', { binaries: { server: 'mariadbd; id' } }],
     ['are server, client, install, dump', '"backup"', { binaries: { backup: 'x' } }],
     ['memoryMb', '4', { memoryMb: 4 }],
     ['options', '{ read_only }', { options: { read_only: 0 } }],
@@ -51,23 +52,23 @@ describe('the settings of a mariadb', () => {
     ['options', '{ max-connections }', { options: { 'max-connections': 5 } }],
     ['options', '{ init_connect }', { options: { init_connect: 'x' } }],
     ['options', '{ tmpdir }', { options: { tmpdir: 'a\nb=c' } }],
-    ["'monitor.password' a secret", 'none', { monitor: {} }],
-    ["'monitor.password' a secret", 'a string', { monitor: { password: 'in the open' } }],
-    ["'monitor.password' a secret", '{ text }', { monitor: { password: { text: 'in the open' } } }],
-    ['a variable that is set', 'DB_OTHER, which is not set', { monitor: { password: { env: 'DB_OTHER' } } }],
+    ["monitor have as 'password' a secret", 'none', { monitor: {} }],
+    ["monitor have as 'password' a secret", 'a string', { monitor: { password: 'in the open' } }],
+    ["monitor have as 'password' a secret", '{ text }', { monitor: { password: { text: 'in the open' } } }],
+    ['a variable that is set', 'DB_OTHER, which is not', { monitor: { password: { env: 'DB_OTHER' } } }],
     ['no administrator', '"root"', { monitor: { ...passwords.monitor, user: 'root' } }],
     ['at most 32 characters', '33 characters', { replication: { password: secret('x'.repeat(33)) } }],
     ['all of them printable ASCII', '4 characters', { replication: { password: secret('caf\u00e9') } }],
     ['none of them a control', '3 characters', { monitor: { password: secret('a\nb') } }],
     [
-      'two users',
-      '"one"',
+      'users that differ',
+      'each may do only its own',
       { monitor: { ...passwords.monitor, user: 'one' }, replication: { ...passwords.replication, user: 'one' } },
     ],
     ['clientHosts', `"' OR"`, { clientHosts: "' OR" }],
     ['lagLimitMs', '-1', { lagLimitMs: -1 }],
     ['socket', '"sock"', { socket: 'sock' }],
-    ['are binaries, port, dataDir', 'password', { password: 'in the open' }],
+    ['are port, dataDir, serverId, user, binaries', 'password', { password: 'in the open' }],
     ['object', '[]', []],
   ])('are refused with what was found and what is allowed: %s %s', (allowed, found, raw) => {
     const read = () => kind.settings(Array.isArray(raw) ? raw : { ...passwords, ...raw });

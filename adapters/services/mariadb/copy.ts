@@ -3,8 +3,8 @@ import type { Permit } from '../../../src/contracts.ts';
 import { FleetError } from '../../../src/errors.ts';
 import { reveal, secret } from '../../http/secret.ts';
 import { BEGIN_COPY, COPY, COPY_STATE, END_COPY } from './copy-scripts.ts';
-import { passwordHash } from './credentials.ts';
 import type { Host } from './host.ts';
+import { passwordHash } from './password.ts';
 import { type Mariadb, serverIdOf, socketOf } from './service.ts';
 import { copierStatements, followStatements, noCopierStatements, usersStatements } from './statements.ts';
 

@@ -41,6 +41,10 @@ export interface MariadbSettings {
   readonly monitor: Credentials;
   /** Who replicas connect as: may read the binary log. `fleetbeat_replica` by default; its password has at most 32 characters of ASCII. */
   readonly replication: Credentials;
+  /**
+   * A user without a password and without rights, for balancers that log in to see whether it is there. Default null: none.
+   */
+  readonly checkUser: string | null;
   /** Where these users may come from, as MariaDB writes hosts. Default `%`. */
   readonly clientHosts: string;
   /** How far a replica may lag behind and still count as replicating. Default 10000. */

@@ -1,120 +1,107 @@
 import { posix } from 'node:path';
 import { FleetError } from '../../../src/errors.ts';
-import { credentialsReader, type ReadVariable } from './credentials.ts';
+import { fieldsOf, isOrNull, isOwnDirectory, isPort, isProgram, isText, isUserName, isWithin } from '../../host/settings.ts';
+import { reveal, type Secret } from '../../http/secret.ts';
 import { isOwnedOption } from './options.ts';
-import { type ExtraOptions, type MariadbSettings, SOCKET } from './service.ts';
+import { type Credentials, type ExtraOptions, type MariadbBinaries, type MariadbSettings, SOCKET } from './service.ts';
 
-/** What the kernel keeps of a socket's path, but for the zero at its end. */
-const SOCKET_PATH = 107;
-const MONITOR_PASSWORD = { pattern: /^[^\p{Cc}]{1,256}$/u, allowed: 'at most 256 characters, none of them a control' };
-/** A replica keeps its own in a file of lines, no longer than this, and only these come back out of it as they were. */
-const REPLICATION_PASSWORD = { pattern: /^[ -~]{1,32}$/, allowed: 'at most 32 characters, all of them printable ASCII' };
-
-const isWithin =
-  (low: number, high: number) =>
-  (value: unknown): value is number =>
-    typeof value === 'number' && Number.isInteger(value) && value >= low && value <= high;
-
-const isText =
-  (pattern: RegExp) =>
-  (value: unknown): value is string =>
-    typeof value === 'string' && pattern.test(value);
-
-const isPath = (value: unknown): value is string =>
-  isText(/^\/[^\p{Cc}]*[^/\p{Cc}]$/u)(value) && posix.normalize(value) === value;
-/** Not a directory of the root directory: those are never one service's own. */
-const isOwnDirectory = (value: unknown): value is string =>
-  isPath(value) && value.lastIndexOf('/') > 0 && Buffer.byteLength(`${value}/run/${SOCKET}`) <= SOCKET_PATH;
-const isSocket = (value: unknown): value is string => isPath(value) && Buffer.byteLength(value) <= SOCKET_PATH;
-const isProgram = isText(/^[A-Za-z0-9_/][A-Za-z0-9._/+-]*$/);
-
-const isOptions = (value: unknown): value is ExtraOptions =>
-  isRecord(value) &&
-  Object.entries(value).every(
-    ([name, one]) =>
-      /^[a-z][a-z0-9_]{0,63}$/.test(name) &&
-      !isOwnedOption(name) &&
-      (typeof one === 'boolean' || Number.isFinite(one) || isText(/^[^\p{Cc}]{0,1000}$/u)(one)),
-  );
-
-const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** @throws FleetError ER0230 that says what was found and what is allowed; what may be a secret is not shown */
-export function readSettings(raw: unknown, mode: string, variable: ReadVariable): MariadbSettings {
-  const { take, end } = fieldsOf(raw, (allowed, found) => refusal(mode, allowed, found));
-  const binaries = fieldsOf(take('binaries', {}, isRecord, 'programs by what they do'), (allowed, found) =>
-    refusal(mode, `have as 'binaries' what ${allowed}`, found),
-  );
-  const program = (key: string, fallback: string) =>
-    binaries.take(key, fallback, isProgram, 'a program by name or absolute path');
-  const credentials = credentialsReader(mode, variable);
-
+export function readSettings(raw: unknown, mode: string, env: Environment): MariadbSettings {
+  const { take, end } = fieldsOf(raw, mode, env);
   const settings: MariadbSettings = {
-    port: take('port', 3306, isWithin(1, 65_535), 'a number from 1 to 65535'),
-    dataDir: take<string | null>(
-      'dataDir',
-      null,
-      isOwnDirectory,
-      'an absolute path of two steps or more, without . and .., of at most 90 bytes',
-    ),
-    serverId: take<number | null>('serverId', null, isWithin(1, 2 ** 32 - 1), 'a number from 1 to 4294967295'),
-    user: take('user', 'mysql', isText(/^[a-z_][a-z0-9_-]{0,31}$/), 'the name of a user'),
-    binaries: {
-      server: program('server', 'mariadbd'),
-      client: program('client', 'mariadb'),
-      install: program('install', 'mariadb-install-db'),
-      dump: program('dump', 'mariadb-dump'),
-    },
+    port: take('port', 3306, isPort, 'a number from 1 to 65535'),
+    dataDir: take<string | null>('dataDir', null, isOrNull(isDataDir), DATA_DIR),
+    serverId: take<number | null>('serverId', null, isOrNull(isWithin(1, 2 ** 32 - 1)), 'a number from 1 to 4294967295'),
+    user: take('user', 'mysql', isUserName, 'the name of a user'),
+    binaries: readBinaries(take('binaries', {}, isRecord, 'programs by what they do'), mode),
     memoryMb: take('memoryMb', 128, isWithin(8, 16_777_216), 'a number of MiB from 8 to 16777216'),
-    options: take<ExtraOptions>(
-      'options',
-      {},
-      isOptions,
-      'numbers, texts and booleans by the names of options with _, none of them one that the kind sets itself',
-    ),
-    monitor: credentials('monitor', take('monitor', {}, isRecord, '{ user, password }'), 'fleetbeat_monitor', MONITOR_PASSWORD),
-    replication: credentials(
-      'replication',
-      take('replication', {}, isRecord, '{ user, password }'),
-      'fleetbeat_replica',
-      REPLICATION_PASSWORD,
-    ),
+    options: take<ExtraOptions>('options', {}, isOptions, OPTIONS),
+    monitor: readCredentials('monitor', take('monitor', {}, isRecord, CREDENTIALS), MONITOR, mode, env),
+    replication: readCredentials('replication', take('replication', {}, isRecord, CREDENTIALS), REPLICATION, mode, env),
+    checkUser: take<string | null>('checkUser', null, isOrNull(isAccount), ACCOUNT),
     clientHosts: take('clientHosts', '%', isText(/^[A-Za-z0-9.:%_/-]{1,255}$/), 'a host as MariaDB writes it, such as 10.0.0.%'),
     lagLimitMs: take('lagLimitMs', 10_000, isWithin(0, 86_400_000), 'a number of milliseconds up to 86400000'),
-    socket: take<string | null>('socket', null, isSocket, 'an absolute path without . and .., of at most 107 bytes'),
-    startMs: take('startMs', 60_000, isWithin(100, 86_400_000), 'a number of milliseconds from 100 to 86400000'),
-    stopMs: take('stopMs', 60_000, isWithin(100, 86_400_000), 'a number of milliseconds from 100 to 86400000'),
+    socket: take<string | null>('socket', null, isOrNull(isSocket), `an absolute path of at most ${SOCKET_PATH} bytes`),
+    startMs: take('startMs', 60_000, isDuration, DURATION),
+    stopMs: take('stopMs', 60_000, isDuration, DURATION),
   };
-  binaries.end();
   end();
-  if (settings.monitor.user === settings.replication.user)
-    throw refusal(mode, 'have two users, since each may do only its own', settings.monitor.user);
+  const users = [settings.monitor.user, settings.replication.user, settings.checkUser];
+  if (new Set(users).size < users.length)
+    throw new FleetError('ER0230', `the settings of a ${mode} have users that differ, since each may do only its own`);
   return settings;
 }
 
-/** Takes the fields of an object one by one; `end` refuses what is left. */
-function fieldsOf(raw: unknown, refuse: (allowed: string, found: unknown) => FleetError) {
-  if (raw !== undefined && !isRecord(raw)) throw refuse('are an object', raw);
-  const given = new Map<string, unknown>(Object.entries(raw ?? {}));
-  const known: string[] = [];
-  return {
-    take<T>(key: string, fallback: T, isAllowed: (value: unknown) => value is T, allowed: string): T {
-      known.push(key);
-      const value = given.get(key);
-      given.delete(key);
-      if (value === undefined) return fallback;
-      if (!isAllowed(value)) throw refuse(`have as '${key}' ${allowed}`, value);
-      return value;
-    },
-    end() {
-      const [stranger] = given.keys();
-      if (stranger !== undefined) throw refuse(`are ${known.join(', ')}`, stranger);
-    },
+function readBinaries(raw: object, mode: string): MariadbBinaries {
+  const { take, end } = fieldsOf(raw, `${mode}'s binaries`);
+  const program = (key: string, fallback: string) => take(key, fallback, isProgram, 'a program by name or absolute path');
+  const binaries = {
+    server: program('server', 'mariadbd'),
+    client: program('client', 'mariadb'),
+    install: program('install', 'mariadb-install-db'),
+    dump: program('dump', 'mariadb-dump'),
   };
+  end();
+  return binaries;
 }
 
-const refusal = (mode: string, allowed: string, found: unknown): FleetError =>
-  new FleetError('ER0230', `the settings of a ${mode} ${allowed}, found ${shown(found)}`);
+interface UserRule {
+  readonly user: string;
+  readonly password: RegExp;
+  readonly allowed: string;
+}
 
-/** Options and users may hold what nobody is to see; their names tell enough. */
-const shown = (found: unknown): string => (isRecord(found) ? `{ ${Object.keys(found).join(', ')} }` : JSON.stringify(found));
+const CREDENTIALS = '{ user, password }';
+const MONITOR: UserRule = {
+  user: 'fleetbeat_monitor',
+  password: /^[^\p{Cc}]{1,256}$/u,
+  allowed: 'at most 256 characters, none of them a control',
+};
+/** A replica keeps its password in a file of lines, no longer than this, and only these characters come back as they were. */
+const REPLICATION: UserRule = {
+  user: 'fleetbeat_replica',
+  password: /^[ -~]{1,32}$/,
+  allowed: 'at most 32 characters, all of them printable ASCII',
+};
+
+function readCredentials(field: string, raw: object, rule: UserRule, mode: string, env: Environment): Credentials {
+  const { take, takeSecret, end } = fieldsOf(raw, `${mode}'s ${field}`, env);
+  const user = take('user', rule.user, isAccount, ACCOUNT);
+  const password = takeSecret('password');
+  end();
+  return { user, password: sound(password, `the settings of a ${mode}'s ${field} have as 'password'`, rule) };
+}
+
+function sound(password: Secret | null, have: string, { password: pattern, allowed }: UserRule): Secret {
+  if (password === null) throw new FleetError('ER0230', `${have} a secret, or { env: 'NAME' }, found none`);
+  const text = reveal(password);
+  if (pattern.test(text)) return password;
+  throw new FleetError('ER0230', `${have} ${allowed}, found another one, of ${text.length} characters`);
+}
+
+/** A name that needs no care in SQL, in a file or in an argv, of a user whose rights are ours to give. */
+const isAccount = (value: unknown): value is string => isText(/^[A-Za-z_][A-Za-z0-9_.-]{0,79}$/)(value) && !TAKEN.has(value);
+const TAKEN: ReadonlySet<string> = new Set(['root', 'mysql', 'mariadb.sys', 'PUBLIC']);
+const ACCOUNT = 'a name of letters, digits, _ . -, no administrator';
+
+/** What the kernel keeps of a socket's path, but for the zero at its end. */
+const SOCKET_PATH = 107;
+const LONGEST_DIRECTORY = SOCKET_PATH - `/run/${SOCKET}`.length;
+const isDataDir = (value: unknown): value is string => isOwnDirectory(value) && Buffer.byteLength(value) <= LONGEST_DIRECTORY;
+const DATA_DIR = `an absolute path of two steps or more, without . and .., of at most ${LONGEST_DIRECTORY} bytes`;
+const isSocket = (value: unknown): value is string =>
+  isText(/^\/[^\p{Cc}]*[^/\p{Cc}]$/u)(value) && posix.normalize(value) === value && Buffer.byteLength(value) <= SOCKET_PATH;
+
+const isDuration = isWithin(100, 86_400_000);
+const DURATION = 'a number of milliseconds from 100 to 86400000';
+
+const isOptions = (value: unknown): value is ExtraOptions =>
+  isRecord(value) && Object.entries(value).every(([name, one]) => isOption(name) && isOptionValue(one));
+const isOption = (name: string): boolean => /^[a-z][a-z0-9_]{0,63}$/.test(name) && !isOwnedOption(name);
+const isOptionValue = (value: unknown): boolean =>
+  typeof value === 'boolean' || Number.isFinite(value) || isText(/^[^\p{Cc}]{0,1000}$/u)(value);
+const OPTIONS = 'numbers, texts and booleans by the names of options with _, none of them one that the kind sets itself';
+
+const isRecord = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value);

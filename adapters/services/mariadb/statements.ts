@@ -1,5 +1,5 @@
 import { reveal } from '../../http/secret.ts';
-import { passwordHash } from './credentials.ts';
+import { passwordHash } from './password.ts';
 import { type Credentials, escaped, type Mariadb } from './service.ts';
 
 /** Of what follows, nothing goes into the binary log: it is about this server, and would be a transaction that its master does not have. */
@@ -19,7 +19,17 @@ export function usersStatements({ settings }: Mariadb): readonly string[] {
     const identified = `${account} IDENTIFIED BY PASSWORD ${literal(passwordHash(password))}`;
     return [`CREATE USER IF NOT EXISTS ${identified}`, `ALTER USER ${identified}`, `GRANT ${privilege} ON *.* TO ${account}`];
   };
-  return [PLAIN, UNLOGGED, ...user(settings.monitor, 'SLAVE MONITOR'), ...user(settings.replication, 'REPLICATION SLAVE')];
+  const checkUser =
+    settings.checkUser === null
+      ? []
+      : [`CREATE USER IF NOT EXISTS ${literal(settings.checkUser)}@${literal(settings.clientHosts)}`];
+  return [
+    PLAIN,
+    UNLOGGED,
+    ...user(settings.monitor, 'SLAVE MONITOR'),
+    ...user(settings.replication, 'REPLICATION SLAVE'),
+    ...checkUser,
+  ];
 }
 
 /** Whoever copies all data of a master, for as long as that takes. One for each replica; what an earlier copy has left is replaced. */

@@ -88,7 +88,6 @@ async function worldOf(configuration: Configuration, shell: Shell | undefined, a
   const kinds = await kindsOf(
     services.map((service) => service.mode),
     configuration.kinds,
-    (variable) => around.env[variable],
   );
   const cloudOn = await cloudDriver(cloud.name, cloud.is, around);
   if (!shell) {

@@ -1,21 +1,13 @@
 import type { AnyServiceKind } from '../../contracts.ts';
 import { load } from '../load.ts';
 
-/** Reads a variable of the environment that a secret names. */
-type ReadVariable = (name: string) => string | undefined;
+type KindLoader = () => Promise<AnyServiceKind>;
 
-type KindLoader = (variable: ReadVariable) => Promise<AnyServiceKind>;
-
-const mariadbOf =
-  (mode: 'mariadb' | 'mysql'): KindLoader =>
-  async (variable) =>
-    (await load(() => import('../../../adapters/services/mariadb.ts'), 'services/mariadb', ['mysql2'])).mariadb({
-      mode,
-      variable,
-    });
+const mariadbOf = (mode: 'mariadb' | 'mysql') => async () =>
+  (await load(() => import('../../../adapters/services/mariadb.ts'), 'services/mariadb', ['mysql2'])).mariadb({ mode });
 
 /** The kinds of services that come with fleetbeat, by mode; each is loaded where a service is of it. */
-const BUILT_IN: ReadonlyMap<string, KindLoader> = new Map<string, KindLoader>([
+const BUILT_IN: ReadonlyMap<string, KindLoader> = new Map([
   ['haproxy', async () => (await load(() => import('../../../adapters/services/haproxy.ts'), 'services/haproxy')).haproxy()],
   [
     'keepalived',
@@ -31,17 +23,9 @@ export const BUILT_IN_MODES: readonly string[] = [...BUILT_IN.keys()];
 /** The modes of the simulated kinds; those of `fleetbeat/testing`, told here so that checking a configuration loads none of it. */
 export const SIMULATED_MODES: readonly string[] = ['mariadb', 'mysql', 'memcache', 'mysql-proxy', 'haproxy', 'keepalived'];
 
-/**
- * The kinds of these modes: the given ones first, then those that come with fleetbeat.
- *
- * @param variable default: whatever is named is masked, for whoever wants no secret
- */
-export async function kindsOf(
-  modes: Iterable<string>,
-  given: readonly AnyServiceKind[],
-  variable: ReadVariable = () => '***',
-): Promise<readonly AnyServiceKind[]> {
+/** The kinds of these modes: the given ones first, then those that come with fleetbeat. */
+export async function kindsOf(modes: Iterable<string>, given: readonly AnyServiceKind[]): Promise<readonly AnyServiceKind[]> {
   const own = new Set(given.map((kind) => kind.mode));
   const loaders = [...new Set(modes)].filter((mode) => !own.has(mode)).flatMap((mode) => BUILT_IN.get(mode) ?? []);
-  return [...given, ...(await Promise.all(loaders.map((loadKind) => loadKind(variable))))];
+  return [...given, ...(await Promise.all(loaders.map((loadKind) => loadKind())))];
 }
