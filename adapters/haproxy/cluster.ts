@@ -3,9 +3,11 @@ import type { Ip } from '../../src/domain/identity.ts';
 import type { Role, Service } from '../../src/domain/service.ts';
 import { isPort } from '../host/settings.ts';
 import type { Backend, Check, Listener } from './configuration.ts';
+import type { Haproxy } from './program.ts';
+import { dataDirOf, type ProgramSettings } from './settings.ts';
 
 /** Where a balancer takes connections; null for what it does not offer. */
-export interface Ports {
+interface Ports {
   readonly writes: number | null;
   readonly reads: number | null;
   readonly memcache: number | null;
@@ -16,7 +18,7 @@ export interface Ports {
  * masters where no replica is up; memcached to the masters, and to the others where none is. A service without a role among them
  * (`discard`, `na`) is nobody's backend.
  */
-export function listenersOf(
+function listenersOf(
   of: Service,
   ports: Ports,
   addresses: readonly (Ip | '*')[],
@@ -64,3 +66,25 @@ function portIn(settings: unknown): number | null {
 export const namesIn = (listeners: readonly Listener[]): readonly string[] => [
   ...new Set(listeners.flatMap(({ backends }) => backends.map(({ name }) => name))),
 ];
+
+/** A service that is a haproxy, as its settings and its cluster want it. */
+export function haproxyOf(of: Service<ProgramSettings>, memcache: number | null, among: Neighbours): Haproxy {
+  const { writes, reads, addresses, stats, checkUser, binary, user, group, checkMs, idleMs, lingerMs } = of.settings;
+  const listeners = listenersOf(of, { writes, reads, memcache }, addresses ?? [of.ip], checkUser, among);
+  return {
+    name: of.name,
+    ip: of.ip,
+    dir: dataDirOf(of),
+    binary,
+    wanted: {
+      user,
+      group,
+      checkMs,
+      idleMs,
+      lingerMs,
+      listeners,
+      own: of.ip,
+      stats: stats === null ? null : { ip: of.ip, port: stats },
+    },
+  };
+}

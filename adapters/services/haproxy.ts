@@ -2,13 +2,18 @@ import { type AnyServiceKind, defineServiceKind, type Neighbours } from '../../s
 import { asInstant } from '../../src/domain/identity.ts';
 import type { Service } from '../../src/domain/service.ts';
 import { FleetError } from '../../src/errors.ts';
-import { listenersOf, namesIn } from '../haproxy/cluster.ts';
+import { haproxyOf, namesIn } from '../haproxy/cluster.ts';
 import { written } from '../haproxy/configuration.ts';
 import { apply, type Haproxy, look, remove, stop } from '../haproxy/program.ts';
-import { dataDirOf, type HaproxySettings, readSettings } from './haproxy/settings.ts';
+import { dataDirOf, isPortOrNull, PORT_OR_NULL, type ProgramSettings, programSettings } from '../haproxy/settings.ts';
+import { fieldsOf } from '../host/settings.ts';
 
-export { type HaproxyRuntime, haproxyRuntime } from './haproxy/runtime.ts';
-export type { HaproxySettings } from './haproxy/settings.ts';
+export { type HaproxyRuntime, haproxyRuntime } from '../haproxy/runtime.ts';
+
+export interface HaproxySettings extends ProgramSettings {
+  /** Where memcached is taken. Default null: nowhere. */
+  readonly memcache: number | null;
+}
 
 /**
  * The service kind of mode `haproxy`: a balancer for the databases and memcacheds of its cluster, in a directory of its own.
@@ -39,42 +44,33 @@ export const haproxy = (): AnyServiceKind =>
 
     async probe(of, shell, signal, among) {
       // The driver puts the instant of its reading in place of ours.
-      return { name: of.name, readAt: asInstant(Date.now()), ...(await look(haproxyOf(of, among), shell, signal)) };
+      return { name: of.name, readAt: asInstant(Date.now()), ...(await look(wantedOf(of, among), shell, signal)) };
     },
 
     steps: {
-      installed: (of, shell, _permit, signal, among) => apply('install', haproxyOf(of, among), shell, signal),
-      up: (of, shell, _permit, signal, among) => apply('up', haproxyOf(of, among), shell, signal),
-      routed: (of, shell, _permit, signal, among) => apply('route', haproxyOf(of, among), shell, signal),
-      stop: (of, shell, _permit, signal, among) => stop(haproxyOf(of, among), shell, signal),
+      installed: (of, shell, _permit, signal, among) => apply('install', wantedOf(of, among), shell, signal),
+      up: (of, shell, _permit, signal, among) => apply('up', wantedOf(of, among), shell, signal),
+      routed: (of, shell, _permit, signal, among) => apply('route', wantedOf(of, among), shell, signal),
+      stop: (of, shell, _permit, signal, among) => stop(wantedOf(of, among), shell, signal),
       async remove(of, shell, permit, signal, among) {
-        await stop(haproxyOf(of, among), shell, signal);
+        await stop(wantedOf(of, among), shell, signal);
         if (!permit.valid()) throw new FleetError('ER0217', `the permit ended before ${of.name} was removed`);
-        await remove(haproxyOf(of, among), shell, signal);
+        await remove(wantedOf(of, among), shell, signal);
       },
     },
-    route: (of, shell, _permit, signal, among) => apply('route', haproxyOf(of, among), shell, signal),
-    backends: (of, among) => namesIn(haproxyOf(of, among).wanted.listeners),
-    configFile: (of, among) => ({ path: `${dataDirOf(of)}/haproxy.cfg`, text: written(haproxyOf(of, among).wanted).text }),
+    route: (of, shell, _permit, signal, among) => apply('route', wantedOf(of, among), shell, signal),
+    backends: (of, among) => namesIn(wantedOf(of, among).wanted.listeners),
+    configFile: (of, among) => ({ path: `${dataDirOf(of)}/haproxy.cfg`, text: written(wantedOf(of, among).wanted).text }),
   });
 
-function haproxyOf(of: Service<HaproxySettings>, among: Neighbours): Haproxy {
-  const { binary, user, group, checkMs, idleMs, lingerMs, stats, checkUser, addresses } = of.settings;
-  const listeners = listenersOf(of, of.settings, addresses ?? [of.ip], checkUser, among);
-  return {
-    name: of.name,
-    ip: of.ip,
-    dir: dataDirOf(of),
-    binary,
-    wanted: {
-      user,
-      group,
-      checkMs,
-      idleMs,
-      lingerMs,
-      listeners,
-      own: of.ip,
-      stats: stats === null ? null : { ip: of.ip, port: stats },
-    },
+function readSettings(raw: unknown): HaproxySettings {
+  const fields = fieldsOf(raw, 'haproxy');
+  const settings: HaproxySettings = {
+    ...programSettings(fields),
+    memcache: fields.take<number | null>('memcache', null, isPortOrNull, PORT_OR_NULL),
   };
+  fields.end();
+  return settings;
 }
+
+const wantedOf = (of: Service<HaproxySettings>, among: Neighbours): Haproxy => haproxyOf(of, of.settings.memcache, among);

@@ -15,6 +15,11 @@ const BUILT_IN: ReadonlyMap<string, KindLoader> = new Map([
   ],
   ['mariadb', mariadbOf('mariadb')],
   ['mysql', mariadbOf('mysql')],
+  [
+    'mysql-proxy',
+    async () =>
+      (await load(() => import('../../../adapters/services/mysql-proxy.ts'), 'services/mysql-proxy', ['mysql2'])).mysqlProxy(),
+  ],
   ['memcache', async () => (await load(() => import('../../../adapters/services/memcache.ts'), 'services/memcache')).memcache()],
 ]);
 

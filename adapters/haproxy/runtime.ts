@@ -1,11 +1,11 @@
-import type { Shell } from '../../../src/contracts.ts';
-import { isName } from '../../../src/domain/identity.ts';
-import type { Service } from '../../../src/domain/service.ts';
-import { FleetError } from '../../../src/errors.ts';
-import { placeOf } from '../../haproxy/program.ts';
-import { COMMAND_SERVER, CUT } from '../../haproxy/scripts.ts';
-import { runScript } from '../../host/script.ts';
-import { dataDirOf, type HaproxySettings } from './settings.ts';
+import type { Shell } from '../../src/contracts.ts';
+import { isName } from '../../src/domain/identity.ts';
+import type { Service } from '../../src/domain/service.ts';
+import { FleetError } from '../../src/errors.ts';
+import { runScript } from '../host/script.ts';
+import { placeOf } from './program.ts';
+import { COMMAND_SERVER, CUT } from './scripts.ts';
+import { dataDirOf, type ProgramSettings } from './settings.ts';
 
 /** What can be told to a haproxy that runs, about one of its backends. It holds over reloads, until the haproxy is started anew. */
 export interface HaproxyRuntime {
@@ -22,7 +22,7 @@ export interface HaproxyRuntime {
 }
 
 /**
- * Speaks to a haproxy of the kind {@link haproxy}, through its socket on its host.
+ * Speaks to a service of mode `haproxy` or `mysql-proxy` through its socket on its host.
  *
  * Each rejects with an ER0205 where it has no such backend, with an ER0018 where it does not run or cannot be asked.
  *
@@ -37,7 +37,7 @@ export interface HaproxyRuntime {
 export function haproxyRuntime(of: Service, shell: Shell): HaproxyRuntime {
   if (of.mode !== 'haproxy' && of.mode !== 'mysql-proxy')
     throw new FleetError('ER0204', `${of.name} is a ${of.mode}; a haproxy or mysql-proxy can be told what to do`);
-  const place = placeOf({ name: of.name, ip: of.ip, dir: dataDirOf(of as Service<Pick<HaproxySettings, 'dataDir'>>) });
+  const place = placeOf({ name: of.name, ip: of.ip, dir: dataDirOf(of as Service<Pick<ProgramSettings, 'dataDir'>>) });
 
   const serversOf = (backend: string): readonly string[] => {
     if (!isName(backend)) throw new FleetError('ER0222', `a backend is the name of a service, found ${JSON.stringify(backend)}`);

@@ -1,8 +1,7 @@
-import { type Ip, parseIp } from '../../../src/domain/identity.ts';
-import type { Service } from '../../../src/domain/service.ts';
-import type { Ports } from '../../haproxy/cluster.ts';
+import { type Ip, parseIp } from '../../src/domain/identity.ts';
+import type { Service } from '../../src/domain/service.ts';
 import {
-  fieldsOf,
+  type Fields,
   isListOf,
   isOrNull,
   isOwnDirectory,
@@ -12,15 +11,14 @@ import {
   isUserName,
   isWithin,
   OWN_DIRECTORY,
-} from '../../host/settings.ts';
+} from '../host/settings.ts';
 
-export interface HaproxySettings extends Ports {
+/** What is the same for whatever is a haproxy. */
+export interface ProgramSettings {
   /** Where writes are taken, for the master. Default 3306; null for nowhere. */
   readonly writes: number | null;
   /** Where reads are taken, for the replicas. Default 3307; null for nowhere. */
   readonly reads: number | null;
-  /** Where memcached is taken. Default null: nowhere. */
-  readonly memcache: number | null;
   /**
    * The addresses that it listens on, `*` for all. An address that is not its host's own, such as one that keepalived moves, is
    * taken before it is there. Default its own.
@@ -61,31 +59,23 @@ const isAddress = (value: unknown): value is Ip | '*' => typeof value === 'strin
 
 const isDuration = isWithin(100, 2 ** 31 - 1);
 const DURATION = 'a number of milliseconds from 100 to 2147483647';
-const PORT = 'a number from 1 to 65535, or null';
+export const PORT_OR_NULL = 'a number from 1 to 65535, or null';
+
+/** Whether there is a port, or none. */
+export const isPortOrNull = isOrNull(isPort);
 
 /** @throws FleetError ER0230 that says what was found and what is allowed */
-export function readSettings(raw: unknown): HaproxySettings {
-  const { take, end } = fieldsOf(raw, 'haproxy');
-  const settings: HaproxySettings = {
-    writes: take<number | null>('writes', 3306, isOrNull(isPort), PORT),
-    reads: take<number | null>('reads', 3307, isOrNull(isPort), PORT),
-    memcache: take<number | null>('memcache', null, isOrNull(isPort), PORT),
-    addresses: take<readonly (Ip | '*')[] | null>(
-      'addresses',
-      null,
-      isListOf(isAddress),
-      'a list of IPv4 or IPv6 addresses or *',
-    ),
-    stats: take<number | null>('stats', null, isOrNull(isPort), PORT),
-    checkUser: take<string | null>('checkUser', null, isText(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/), 'the name of a user'),
-    checkMs: take('checkMs', 1000, isDuration, DURATION),
-    idleMs: take('idleMs', 8 * 3_600_000, isDuration, DURATION),
-    lingerMs: take('lingerMs', 3_600_000, isDuration, DURATION),
-    dataDir: take<string | null>('dataDir', null, isDataDir, `${OWN_DIRECTORY}, of at most ${LONGEST_DIRECTORY} bytes`),
-    user: take('user', 'haproxy', isUserName, 'the name of a user'),
-    group: take('group', 'haproxy', isUserName, 'the name of a group'),
-    binary: take('binary', 'haproxy', isProgram, 'a program by name or absolute path'),
-  };
-  end();
-  return settings;
-}
+export const programSettings = ({ take }: Fields): ProgramSettings => ({
+  writes: take<number | null>('writes', 3306, isPortOrNull, PORT_OR_NULL),
+  reads: take<number | null>('reads', 3307, isPortOrNull, PORT_OR_NULL),
+  addresses: take<readonly (Ip | '*')[] | null>('addresses', null, isListOf(isAddress), 'a list of IPv4 or IPv6 addresses or *'),
+  stats: take<number | null>('stats', null, isPortOrNull, PORT_OR_NULL),
+  checkUser: take<string | null>('checkUser', null, isText(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/), 'the name of a user'),
+  checkMs: take('checkMs', 1000, isDuration, DURATION),
+  idleMs: take('idleMs', 8 * 3_600_000, isDuration, DURATION),
+  lingerMs: take('lingerMs', 3_600_000, isDuration, DURATION),
+  dataDir: take<string | null>('dataDir', null, isDataDir, `${OWN_DIRECTORY}, of at most ${LONGEST_DIRECTORY} bytes`),
+  user: take('user', 'haproxy', isUserName, 'the name of a user'),
+  group: take('group', 'haproxy', isUserName, 'the name of a group'),
+  binary: take('binary', 'haproxy', isProgram, 'a program by name or absolute path'),
+});
