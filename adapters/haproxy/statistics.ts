@@ -67,12 +67,12 @@ const fieldsIn = (line: string): readonly string[] =>
     ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? '',
   );
 
-/** The services that are up in every listener that is to route to them, where they are to be found. */
+/** The services that are up in every listener that is to route to them, where they are to be found, by name. */
 export function routesIn({ servers }: Statistics, listeners: readonly Listener[]): readonly string[] {
   const up = new Set(servers.filter(({ isUp }) => isUp).map(({ listener, name, address }) => `${listener} ${name} ${address}`));
   const places = listeners.flatMap((listener) =>
     listener.backends.map(({ name, ip, port }) => [name, `${listener.name} ${name} ${addressText(ip, port)}`] as const),
   );
   const names = [...new Set(places.map(([name]) => name))];
-  return names.filter((name) => places.every(([other, place]) => other !== name || up.has(place)));
+  return names.filter((name) => places.every(([other, place]) => other !== name || up.has(place))).sort();
 }
