@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Neighbours } from '../../../src/contracts.ts';
-import type { Ip } from '../../../src/domain/identity.ts';
+import { type Ip, isName } from '../../../src/domain/identity.ts';
 import type { Service } from '../../../src/domain/service.ts';
 import { FleetError } from '../../../src/errors.ts';
 import { dataDirOf, type KeepalivedSettings } from './settings.ts';
@@ -21,7 +21,7 @@ const OTHER_PRIORITY = 100;
  * Writes the configuration of a keepalived: one group of hosts, its peers told one by one, since clouds carry no multicast. What
  * stands in it is numbers, addresses and words that were checked when the settings were read.
  *
- * @throws FleetError ER0230 where an address that moves is of another family than the host's own
+ * @throws FleetError ER0222 where the service's name would be read as something else; ER0230 where an address that moves is of another family than the host's own
  */
 export function configurationOf(of: Keepalived, among: Neighbours): Configuration {
   const { addresses, interface: device, routerId, advertMs, preempt } = of.settings;
@@ -30,6 +30,8 @@ export function configurationOf(of: Keepalived, among: Neighbours): Configuratio
       'ER0230',
       `${of.name}: addresses of one family with its own ${of.ip} can move, found ${addresses.join(', ')}`,
     );
+  if (!isName(of.name))
+    throw new FleetError('ER0222', `a service has a name of letters, digits, . _ -, found ${JSON.stringify(of.name)}`);
   const peers = peersOf(of, among);
   const tracked = trackedBy(of, among);
   const script = `${dataDirOf(of)}/alive.sh`;
