@@ -1,7 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { configAnswer } from '../../src/cli/config/answer.ts';
 import { check } from '../../src/cli/config/check.ts';
 import { defineServiceKind } from '../../src/contracts.ts';
+import { commandLine } from './command-line.ts';
 
 const redis = defineServiceKind<{ readonly port: number }>({
   mode: 'redis',
@@ -52,5 +54,45 @@ describe('the generated file of a service', () => {
       code: 'ER0203',
       message: expect.stringContaining('redis1'),
     });
+  });
+});
+
+describe('the example of a cluster with its balancers', () => {
+  const example = fileURLToPath(new URL('../../examples/balanced.yaml', import.meta.url));
+  const fileOf = async (name: string) => {
+    const { exit, stdout, stderr } = await commandLine(['config', 'file', name, '--config', example]);
+    expect({ exit, stderr }).toEqual({ exit: 0, stderr: '' });
+    expect(stdout).not.toContain('never to be seen');
+    return JSON.parse(stdout) as { readonly path: string; readonly text: string };
+  };
+
+  beforeEach(() => {
+    vi.stubEnv('MONITOR_PASSWORD', 'never to be seen');
+    vi.stubEnv('REPLICATION_PASSWORD', 'never to be seen either');
+  });
+  afterEach(() => vi.unstubAllEnvs());
+
+  test.each(['lb1', 'proxy1'])('has writes of %s go to the master and reads to the replica', async (name) => {
+    const { path, text } = await fileOf(name);
+    expect(path).toBe(`/var/lib/fleetbeat/${name}/haproxy.cfg`);
+    expect(text).toMatch(
+      /listen writes\n(?: .*\n)* {4}option mysql-check user balancer post-41\n {4}server db1 10\.0\.0\.101:3306\n\n/,
+    );
+    expect(text).toMatch(/listen reads\n(?: .*\n)* {4}server db1 10\.0\.0\.101:3306 backup\n {4}server db2 10\.0\.0\.102:3306\n/);
+  });
+
+  test('moves one address between the two balancers', async () => {
+    const { path, text } = await fileOf('vip1');
+    expect(path).toBe('/var/lib/fleetbeat/vip1/keepalived.conf');
+    expect(text).toContain('unicast_peer {\n        10.0.0.106\n    }');
+    expect(text).toContain('10.0.0.100/24');
+    expect((await fileOf('lb2')).text).toContain('bind 10.0.0.100:3306 transparent');
+  });
+
+  test('says which variable is missing', async () => {
+    vi.stubEnv('MONITOR_PASSWORD', '');
+    const { exit, stderr } = await commandLine(['config', 'file', 'lb1', '--config', example]);
+    expect(exit).toBe(64);
+    expect(stderr).toContain('MONITOR_PASSWORD');
   });
 });
