@@ -131,7 +131,7 @@ describe('a configuration', () => {
     [
       'an unknown mode',
       ({ services }) => Object.assign(services[0] ?? {}, { mode: 'memcached' }),
-      'services[0].mode: found "memcached", allowed: memcache (perhaps memcache?)',
+      'memcache (perhaps memcache?); others with kinds in a JavaScript file',
     ],
     [
       'an unknown driver',

@@ -65,6 +65,8 @@ function open(of: Mariadb): Link {
     stream: () => socket,
     user: monitor.user,
     password: reveal(monitor.password),
+    // Whoever asks has a deadline of their own; this timer would outlive it.
+    connectTimeout: 0,
     // They would show the password, or what it can be found from, to whoever listens there.
     authPlugins: { mysql_clear_password: refuse, sha256_password: refuse, caching_sha2_password: refuse },
   }).then((connection) => {
