@@ -1,12 +1,28 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { secret } from 'fleetbeat/adapters/services/mariadb';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { ServiceDriver } from '../../src/contracts.ts';
+import type { ServiceDriver, Shell } from '../../src/contracts.ts';
+import { overShell } from '../../src/drivers/over-shell.ts';
 import { callTo, look, type MariadbStage, mariadbStage, perform } from '../support/mariadb-stage.ts';
 import { loopback, requires, silentServer } from '../support/servers.ts';
 
 const never = new AbortController().signal;
+
+/** This machine, as another user. */
+const shellOf = ({ uid, gid, home }: { readonly uid: number; readonly gid: number; readonly home: string }): Shell => ({
+  reachable: async () => 'up',
+  put: async () => {},
+  async run(_ip, [command = '', ...args], { stdin = '' }) {
+    const child = spawn(command, args, { uid, gid, cwd: home, env: { PATH: process.env.PATH, HOME: home }, stdio: 'pipe' });
+    child.stdin.end(stdin);
+    const [stdout, stderr, [exit]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+    return { exit: Number(exit), stdout, stderr };
+  },
+});
 
 requires('mariadbd')('a mariadb on a host', () => {
   let stage: MariadbStage;
@@ -240,6 +256,19 @@ requires('mariadbd')('a mariadb on a host', () => {
     ]);
     expect(readdirSync(join(stage.folder, 'db1'))).toEqual(['accounts']);
     expect(await look(stage.driver(other), 'db2')).toMatchObject({ code: 'ER0023' });
+  });
+
+  test('is administered by whoever the shell logs in as, who need not be root', async () => {
+    const { uid, gid } = statSync(join(stage.folder, 'template', 'data'));
+    const home = join(stage.folder, 'home');
+    mkdirSync(home);
+    chownSync(home, uid, gid);
+    const service = await stage.service('db1', 0, 'master', { dataDir: join(home, 'db1') });
+    const driver = overShell([stage.kind], shellOf({ uid, gid, home }));
+    driver.bind?.([service]);
+    expect(await perform(driver, ['db1', 'install'], ['db1', 'start'], ['db1', 'sync'])).toEqual([null, null, null]);
+    expect(await look(driver, 'db1')).toMatchObject({ code: '000000', holds: { replicating: true } });
+    expect(await perform(driver, ['db1', 'stop'])).toEqual([null]);
   });
 
   test('on a host that cannot be asked is unknown, not stopped', async () => {

@@ -4,7 +4,6 @@ set -euo pipefail
 
 missing=()
 command -v memcached >/dev/null || missing+=(memcached)
-[ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
 command -v mariadb >/dev/null && command -v mariadb-dump >/dev/null || missing+=(mariadb-client)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
