@@ -143,7 +143,7 @@ requires('mariadbd')('a mariadb on a host', () => {
     expect(stage.pid('db1')).toBe(pid);
   });
 
-  test('in whose place somebody else listens fails with what was found', async () => {
+  test('in whose place somebody else listens, or nobody though it runs, fails with what was found', async () => {
     const stranger = await silentServer({ host: loopback(1) });
     const other = await stage.service('db2', 0, 'master', { serverId: 7 });
     stage.installed(other);
@@ -153,7 +153,13 @@ requires('mariadbd')('a mariadb on a host', () => {
       await stage.service('db3', 0, 'master', { port: stranger.port }),
       await stage.service('db4', 0, 'master', { port, serverId: 8 }),
     );
+    const moved = stage.driver(await stage.service('db2', 0, 'master', { serverId: 7 }));
     const [silent, foreign] = await Promise.all([look(driver, 'db3'), look(driver, 'db4')]);
+    expect(await look(moved, 'db2')).toMatchObject({
+      code: 'ER0003',
+      holds: { installed: true, up: false },
+      reason: expect.stringMatching(/^it is running, yet port \d+ refuses connections$/),
+    });
     expect(silent).toMatchObject({ code: 'ER0003', reason: expect.stringContaining('did not answer') });
     expect(foreign).toMatchObject({ code: 'ER0003', reason: expect.stringContaining('its id is 7, not 8') });
     await stranger.stop();
