@@ -119,7 +119,7 @@ requires('mariadbd')('a mariadb with hostile words', () => {
           expect(seen[1]).toContain('MASTER_PASSWORD');
           for (const password of [monitor, replication].filter(isTelling)) expect(seen.join('\n')).not.toContain(password);
         }),
-        { numRuns: isThorough ? 40 : 3, endOnFailure: true },
+        { numRuns: isThorough ? 40 : 2, endOnFailure: true },
       );
       expect(stage.hosts.flatMap(({ home }) => readdirSync(home))).not.toContain('bait');
     },
@@ -143,7 +143,7 @@ requires('mariadbd')('a mariadb with hostile words', () => {
           expect((await perform(driver, ['db1', 'remove'], ['db1', 'remove']))[1]).toBeNull();
           expect(readdirSync(parent)).toEqual([]);
         }),
-        { numRuns: isThorough ? 20 : 2, endOnFailure: true },
+        { numRuns: isThorough ? 20 : 1, endOnFailure: true },
       );
       expect(stage.hosts.flatMap(({ home }) => readdirSync(home))).not.toContain('bait');
     },

@@ -30,6 +30,7 @@ describe('the settings of a mariadb', () => {
       clientHosts: '%',
       lagLimitMs: 10_000,
       socket: null,
+      answerMs: 2000,
       startMs: 60_000,
       stopMs: 60_000,
     });

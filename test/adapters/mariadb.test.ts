@@ -107,14 +107,14 @@ requires('mariadbd')('a mariadb on a host', () => {
   });
 
   test('that hangs fails with the reason, and is not killed by stop; let go, it is the same run as before', async () => {
-    const driver = await installed('db1', { stopMs: 300 });
+    const driver = await installed('db1', { stopMs: 300, answerMs: 1000 });
     await perform(driver, ['db1', 'start'], ['db1', 'sync']);
     const { runId } = await look(driver, 'db1');
     stage.freeze('db1');
     expect(await look(driver, 'db1')).toMatchObject({
       code: 'ER0003',
       holds: { up: false },
-      reason: expect.stringContaining('did not answer within 2000 ms'),
+      reason: expect.stringContaining('did not answer within 1000 ms'),
     });
     stage.thaw('db1');
     expect(await look(driver, 'db1')).toMatchObject({ code: '000000', runId });
@@ -150,7 +150,7 @@ requires('mariadbd')('a mariadb on a host', () => {
     await perform(stage.driver(other), ['db2', 'start']);
     const { port } = other.settings as { port: number };
     const driver = stage.driver(
-      await stage.service('db3', 0, 'master', { port: stranger.port }),
+      await stage.service('db3', 0, 'master', { port: stranger.port, answerMs: 500 }),
       await stage.service('db4', 0, 'master', { port, serverId: 8 }),
     );
     const moved = stage.driver(await stage.service('db2', 0, 'master', { serverId: 7 }));
@@ -177,7 +177,7 @@ requires('mariadbd')('a mariadb on a host', () => {
   });
 
   test('that does not listen yet is starting', async () => {
-    const server = program('slow', 'sleep 1.5', 'exec mariadbd "$@"');
+    const server = program('slow', 'sleep 1', 'exec mariadbd "$@"');
     const driver = await installed('db1', { startMs: 300, binaries: { server } });
     expect(await perform(driver, ['db1', 'start'])).toMatchObject([
       { code: 'ER0018', message: expect.stringContaining('it is still starting') },

@@ -51,6 +51,8 @@ export interface MariadbSettings {
   readonly lagLimitMs: number;
   /** The unix socket through which it is administered. Default `mariadb.sock` in its own directory. */
   readonly socket: string | null;
+  /** How long it may take to answer a probe; keep it under the probe's own deadline. Default 2000. */
+  readonly answerMs: number;
   /** How long it may take to come up, recovery after a crash included. Default 60000. */
   readonly startMs: number;
   /** How long a clean stop may take. It is never killed. Default 60000. */

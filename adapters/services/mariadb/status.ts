@@ -45,11 +45,8 @@ const REPLICA = 'SHOW SLAVE STATUS';
 
 export type StatusAnswer = Exclude<Answer, { kind: 'sound' }> | { readonly kind: 'sound'; readonly status: ServerStatus };
 
-/** How long a server may take for two queries. */
-const QUERIES_MS = 2000;
-
 export async function readStatus(from: Servers, of: Mariadb, signal: AbortSignal): Promise<StatusAnswer> {
-  const answer = await from.ask(of, [SERVER, REPLICA], QUERIES_MS, signal);
+  const answer = await from.ask(of, [SERVER, REPLICA], of.settings.answerMs, signal);
   if (answer.kind !== 'sound') return answer;
   const [[server] = [], [replica] = []] = answer.results;
   if (!server) return { kind: 'unsound', reason: `${of.ip}:${of.settings.port} answered without a row` };
