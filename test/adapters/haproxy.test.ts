@@ -1,15 +1,17 @@
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { haproxy, haproxyRuntime } from 'fleetbeat/adapters/services/haproxy';
 import { memcache } from 'fleetbeat/adapters/services/memcache';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { defineServiceKind } from '../../src/contracts.ts';
-import { asInstant } from '../../src/domain/identity.ts';
+import { defineServiceKind, type Shell } from '../../src/contracts.ts';
+import { asInstant, asToken } from '../../src/domain/identity.ts';
 import type { Role, Service } from '../../src/domain/service.ts';
+import { isThorough } from '../properties/runs.ts';
 import { type HostStage, hostStage, processesIn, serviceOf } from '../support/host-stage.ts';
 import { type MysqlGreeter, nameIn, startMysqlGreeter } from '../support/mysql-greeter.ts';
+import { serverFolder } from '../support/run-folder.ts';
 import { freePort, loopback, type MemcachedServer, requires, startMemcached } from '../support/servers.ts';
 
 const never = new AbortController().signal;
@@ -346,6 +348,43 @@ requires('haproxy')('a haproxy on a host', () => {
     expect(existsSync(join(stage.folder, 'b'))).toBe(false);
   });
 
+  for (const client of isThorough ? (['socat', 'perl', 'python3'] as const) : (['perl'] as const))
+    requires(client)(`on a host that has ${client} to talk to it`, () => {
+      test('is looked at, reloaded and told what to do', async () => {
+        const path = pathWithout(...['socat', 'perl', 'python3'].filter((one) => one !== client));
+        const shell: Shell = {
+          ...stage.shell,
+          run: (ip, argv, options, signal) => stage.shell.run(ip, ['env', `PATH=${path}`, ...argv], options, signal),
+        };
+        const permit = { token: asToken('t'), fence: 1, valid: () => true };
+        const of = lb as Service<never>;
+        await kind.steps.installed?.(of, shell, permit, never, stage.among);
+        await kind.steps.up?.(of, shell, permit, never, stage.among);
+        const routes = async () => (await kind.probe(of, shell, never, stage.among)).routes;
+        await expect.poll(routes).toEqual(['db1', 'db2', 'db3']);
+        await haproxyRuntime(lb, shell).drain('db3', never);
+        expect(await routes()).toEqual(['db1', 'db2']);
+        configure(['master', 'slave', 'discard']);
+        await kind.route?.(of, shell, permit, never, stage.among);
+        expect(await kind.probe(of, shell, never, stage.among)).toMatchObject({ holds: { up: true, routed: true } });
+        await haproxyRuntime(lb, shell).cut('db1', never);
+      });
+    });
+
+  test('is not installed on a host that has nothing to talk to it', async () => {
+    const path = pathWithout('socat', 'perl', 'python3');
+    const shell: Shell = {
+      ...stage.shell,
+      run: (ip, argv, options, signal) => stage.shell.run(ip, ['env', `PATH=${path}`, ...argv], options, signal),
+    };
+    const permit = { token: asToken('t'), fence: 1, valid: () => true };
+    await expect(kind.steps.installed?.(lb as Service<never>, shell, permit, never, stage.among)).rejects.toMatchObject({
+      code: 'ER0018',
+      message: expect.stringContaining('none of socat, perl and python3'),
+    });
+    expect(readdirSync(stage.folder)).toEqual([]);
+  });
+
   requires('memcached')('that offers memcached', () => {
     let cache: MemcachedServer;
     beforeEach(async () => {
@@ -370,6 +409,15 @@ requires('haproxy')('a haproxy on a host', () => {
       cache.thaw();
     });
   });
+
+  /** A folder with all programs of this machine but these. */
+  function pathWithout(...programs: readonly string[]): string {
+    const folder = serverFolder('path');
+    for (const bin of ['/usr/bin', '/usr/sbin'])
+      for (const name of readdirSync(bin))
+        if (!programs.includes(name) && !existsSync(join(folder, name))) symlinkSync(join(bin, name), join(folder, name));
+    return folder;
+  }
 
   /** Who answers at a port of the balancer, each once. */
   async function greetedBy(port: number, times: number): Promise<readonly string[]> {

@@ -10,6 +10,9 @@ const SERVERS = {
   keepalived: 'keepalived',
   mariadbd: 'mariadb-server',
   memcached: 'memcached',
+  perl: 'perl-base',
+  python3: 'python3-minimal',
+  socat: 'socat',
   sshd: 'openssh-server',
 } as const;
 

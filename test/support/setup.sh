@@ -12,6 +12,11 @@ command -v mariadb >/dev/null && command -v mariadb-dump >/dev/null || missing+=
 command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
 command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || missing+=(openssh-client)
 if [ -n "${CI:-}" ]; then
+  # What haproxy is talked to with, one of them.
+  for program in socat perl python3; do
+    command -v "$program" >/dev/null && continue
+    case $program in perl) missing+=(perl-base) ;; python3) missing+=(python3-minimal) ;; *) missing+=(socat) ;; esac
+  done
   # For aws-mock, an EC2 server in Java that the tests build themselves.
   command -v javac >/dev/null || missing+=(default-jdk-headless)
   [ -f /usr/share/java/jetty9-server.jar ] && [ -f /usr/share/java/jaxb-impl.jar ] && [ -f /usr/share/java/jaxws-api.jar ] ||
