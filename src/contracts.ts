@@ -128,9 +128,9 @@ export interface ServiceKind<T> {
   /** How each rung and single call is brought about. Without `restart`, it is stop and then up. */
   readonly steps: Readonly<Partial<Record<ServiceStep, StepOf<T>>>>;
   /**
-   * Of a balancer: brings its configuration in line with the services of its cluster: writes, checks and reloads it, also where
-   * it does not run. A service whose ladder has `routed` and which has no step of that name climbs it by this of each of its
-   * balancers, and is on it once each that runs says so in its `routes`.
+   * Of a balancer: brings its configuration in line with the services of its cluster: writes and checks it, and has one that
+   * runs take it over. A service whose ladder has `routed`, whose kind has no step of that name and whose probe leaves it open
+   * climbs it by this of each of its balancers, once one of them runs, and is on it when each that runs lists it in its `routes`.
    */
   readonly route?: StepOf<T>;
   /**
