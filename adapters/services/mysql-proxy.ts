@@ -32,8 +32,8 @@ type MysqlProxy = Service<MysqlProxySettings>;
  *
  * It is a haproxy in a directory of its own, configured and reloaded as the kind `haproxy` is. Its probe asks through each of its
  * ports which server answers there: through the one for writes it has to be a master of its cluster that takes writes, or none of
- * the masters is among its `routes`. Where haproxy has a backend up and no question is answered, it fails with the reason. For a
- * proxy of another make, `askThrough` is the probe of a kind of your own.
+ * the masters is among its `routes`. Where it answers at none of its ports, though haproxy has a backend up, it fails with the
+ * reason. For a proxy of another make, `askThrough` is the probe of a kind of your own.
  *
  * @example
  * ```ts
@@ -93,12 +93,12 @@ async function ask({ ip, settings }: MysqlProxy, port: number | null, signal: Ab
   return askThrough(address ?? ip, port, monitor, QUESTION_MS, signal);
 }
 
-/** What is wrong with a port, and which services are therefore not routed to. */
-interface Fault {
-  readonly is: 'mute' | 'wrong';
-  readonly reason: string;
-  readonly without: readonly string[];
-}
+/** What a question through a port came to; where haproxy has nobody up, none was expected. */
+type Verdict =
+  | { readonly is: 'idle' }
+  | { readonly is: 'right' }
+  /** No answer, or that of another: its backends are not routed to, the reason says why. */
+  | { readonly is: 'mute' | 'wrong'; readonly reason: string; readonly without: readonly string[] };
 
 /** haproxy knows who is up; who answers, and whether it may be written to, is known only from the answer. */
 function judgePort(
@@ -107,18 +107,20 @@ function judgePort(
   { routes = [] }: ServiceFacts,
   { wanted }: Haproxy,
   among: Neighbours,
-): Fault | null {
+): Verdict {
   const backends = wanted.listeners.find((listener) => listener.name === name)?.backends ?? [];
-  const names = backends.map((backend) => backend.name);
-  if (answered === null || !names.some((one) => routes.includes(one))) return null;
-  if (answered.by === 'nobody') return { is: 'mute', reason: answered.reason, without: names };
+  if (answered === null || !backends.some((one) => routes.includes(one.name))) return { is: 'idle' };
+  // Those that stand in for others are routed to elsewhere, or by nobody.
+  const without = backends.filter(({ isBackup }) => !isBackup).map((backend) => backend.name);
+  if (answered.by === 'nobody') return { is: 'mute', reason: answered.reason, without };
   const backend = backends.find((one) => isAnswerOf(one, answered, among));
   if (!backend) {
     const who = answered.reportedAs ?? `server id ${answered.serverId}`;
-    return { is: 'wrong', reason: `${name} are answered by ${who}, which is none of ${names.join(', ')}`, without: names };
+    const names = backends.map((one) => one.name).join(', ');
+    return { is: 'wrong', reason: `${name} are answered by ${who}, which is none of ${names}`, without };
   }
-  if (name === 'reads' || !answered.isReadOnly) return null;
-  return { is: 'wrong', reason: `writes are answered by ${backend.name}, which is read-only`, without: names };
+  if (name === 'reads' || !answered.isReadOnly) return { is: 'right' };
+  return { is: 'wrong', reason: `writes are answered by ${backend.name}, which is read-only`, without };
 }
 
 type Answer = Extract<Answered, { by: 'server' }>;
@@ -129,14 +131,16 @@ function isAnswerOf({ name, ip, port }: Backend, { serverId, reportedAs }: Answe
   return typeof known === 'number' ? known === serverId : reportedAs === `${ip}:${port}`;
 }
 
-function judge(facts: ServiceFacts, ...ports: readonly (Fault | null)[]): ServiceFacts {
-  const faults = ports.filter((fault) => fault !== null);
+/** It fails where it answers at none of its ports; where only some are wrong, those that answer there are not routed to. */
+function judge(facts: ServiceFacts, ...verdicts: readonly Verdict[]): ServiceFacts {
+  const faults = verdicts.flatMap((verdict) => ('without' in verdict ? [verdict] : []));
   if (facts.code !== '000000' || faults.length === 0) return facts;
   const reason = [...faults.map((fault) => fault.reason), facts.reason].filter(Boolean).join('; ');
   const without = new Set(faults.flatMap((fault) => fault.without));
   const routes = facts.routes?.filter((name) => !without.has(name)) ?? [];
-  if (faults.some(({ is }) => is === 'mute'))
-    return { ...facts, code: 'ER0003', holds: { ...facts.holds, up: false, routed: false }, routes, reason };
+  const asked = verdicts.filter(({ is }) => is !== 'idle');
+  if (asked.every(({ is }) => is === 'mute'))
+    return { ...facts, code: 'ER0003', holds: { ...facts.holds, up: false, routed: false }, routes: [], reason };
   return { ...facts, routes, reason };
 }
 

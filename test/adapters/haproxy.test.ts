@@ -2,11 +2,13 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { asInstant, overShell } from 'fleetbeat';
 import { haproxy } from 'fleetbeat/adapters/services/haproxy';
 import { memcache } from 'fleetbeat/adapters/services/memcache';
+import { driverContract } from 'fleetbeat/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type BalancerStage, balancerStage } from '../support/balancer-stage.ts';
-import { processesIn, serviceOf } from '../support/host-stage.ts';
+import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
 import { freePort, type MemcachedServer, requires, startMemcached } from '../support/servers.ts';
 
 const kind = haproxy();
@@ -238,5 +240,29 @@ requires('haproxy')('a haproxy on a host', () => {
       await expect.poll(stage.routes).toEqual([]);
       cache.thaw();
     });
+  });
+
+  describe('keeps the contract of a driver', () => {
+    for (const { name, run } of driverContract)
+      test(name, () =>
+        run(async () => {
+          let now = 0;
+          const driver = overShell([kind], stage.shell);
+          const other = serviceOf(kind, 'lb2', stage.host.address, { settings: { dataDir: join(stage.folder, 'lb2') } });
+          driver.bind?.([stage.lb, other]);
+          await driver.perform([callTo('lb1', 'install')], new AbortController().signal);
+          return {
+            driver,
+            now: () => asInstant(now),
+            advance: (ms) => {
+              now += ms;
+            },
+            subjects: {
+              legal: [callTo('lb1', 'start').call, callTo('lb2', 'install').call],
+              unknown: callTo('nobody', 'stop').call,
+            },
+          };
+        }),
+      );
   });
 });
