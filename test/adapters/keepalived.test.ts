@@ -161,7 +161,9 @@ requires('keepalived')('keepalived on two hosts', () => {
 
   test('says so where the address is left behind by one that was killed', async () => {
     await startBoth();
-    for (const pid of processesIn(join(folder, 'vip1'))) process.kill(pid, 'SIGKILL');
+    const pids = processesIn(join(folder, 'vip1'));
+    // All stand still first, since its child takes the address away when it sees its parent end.
+    for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of pids) process.kill(pid, signal);
     await expect
       .poll(() => look('vip1'))
       .toMatchObject({
