@@ -129,7 +129,7 @@ requires('mariadbd')('a mariadb with hostile words', () => {
   test(
     'has its paths read by no shell, and its names by no SQL',
     async () => {
-      const path = hostile(20).filter((text) => !text.includes('/') && text.trim() === text && !['.', '..'].includes(text));
+      const path = hostile(20).filter((text) => !/[/:]/.test(text) && text.trim() === text && !['.', '..'].includes(text));
       let runs = 0;
       await fc.assert(
         fc.asyncProperty(path, async (odd) => {

@@ -48,11 +48,13 @@ const UNDOING = [
 ] as const;
 
 /** What an extra option may set to another value. */
-const DEFAULTS: ExtraOptions = {
+const defaultsOf = (of: Mariadb): ExtraOptions => ({
+  // A server that starts deletes what it takes for its own leftovers there: two must not share it.
+  tmpdir: `${dataDirOf(of)}/tmp`,
   // A dead master is noticed in seconds, not in the minute of the default.
   slave_net_timeout: 10,
   character_set_server: 'utf8mb4',
-};
+});
 
 /** MariaDB takes any option with one of these in front. */
 const PREFIX = /^(?:loose|skip|disable|enable|maximum|autoset)_/;
@@ -68,8 +70,10 @@ export const optionFilePath = (of: Mariadb): string => `${dataDirOf(of)}/my.cnf`
 
 /** The option file of a server. For people, texts among its extra options are masked: one may be a secret. */
 export function optionFile(of: Mariadb, extra: 'shown' | 'masked'): string {
-  const given = Object.entries({ ...DEFAULTS, ...of.settings.options }).map(
-    ([name, value]) => `${name}=${extra === 'masked' && typeof value === 'string' ? '***' : written(value)}`,
+  const { options } = of.settings;
+  const isMasked = (name: string) => extra === 'masked' && Object.hasOwn(options, name) && typeof options[name] === 'string';
+  const given = Object.entries({ ...defaultsOf(of), ...options }).map(
+    ([name, value]) => `${name}=${isMasked(name) ? '***' : written(value)}`,
   );
   const own = Object.entries(OWN).map(([name, valueOfOwn]) => `${name}=${written(valueOfOwn(of))}`);
   const comment = '# Written by fleetbeat at each start: change the settings of the service instead.';

@@ -1,7 +1,7 @@
 /**
  * What is done on the host: constant texts for sh, whose every name and path comes as a word of the argv, and every secret on the
  * standard input. The first words are the service's directory and name. A directory is one service's own while its marker bears
- * that name. In it stand `data` and `run`, which are the server's, and the option file, the log and the pid, which are not.
+ * that name. In it stand `data`, `run` and `tmp`, which are the server's, and the option file, the log and the pid, which are not.
  */
 export const OURS = `
 set -eu
@@ -76,12 +76,12 @@ if ! is_ours; then
 fi
 [ ! -d "$dir/data" ] || exit 0
 rm -rf "$dir/data.part"
-mkdir -p "$dir/run" "$dir/data.part"
-chmod 700 "$dir/data.part"
+mkdir -p "$dir/run" "$dir/tmp" "$dir/data.part"
+chmod 700 "$dir/tmp" "$dir/data.part"
 write_options
 set -- --defaults-file="$dir/my.cnf" --datadir="$dir/data.part"
 if [ "$(id -u)" -eq 0 ]; then
-  chown "$user" "$dir/run" "$dir/data.part"
+  chown "$user" "$dir/run" "$dir/tmp" "$dir/data.part"
   set -- "$@" --user="$user"
 fi
 # Whoever runs this is its administrator, through the socket alone: no password of one exists.

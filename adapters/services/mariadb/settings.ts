@@ -90,8 +90,10 @@ const ACCOUNT = 'a name of letters, digits, _ . -, no administrator';
 /** What the kernel keeps of a socket's path, but for the zero at its end. */
 const SOCKET_PATH = 107;
 const LONGEST_DIRECTORY = SOCKET_PATH - `/run/${SOCKET}`.length;
-const isDataDir = (value: unknown): value is string => isOwnDirectory(value) && Buffer.byteLength(value) <= LONGEST_DIRECTORY;
-const DATA_DIR = `an absolute path of two steps or more, without . and .., of at most ${LONGEST_DIRECTORY} bytes`;
+/** MariaDB takes what is parted by colons for several folders. */
+const isDataDir = (value: unknown): value is string =>
+  isOwnDirectory(value) && !value.includes(':') && Buffer.byteLength(value) <= LONGEST_DIRECTORY;
+const DATA_DIR = `an absolute path of two steps or more, without . and .. and colons, of at most ${LONGEST_DIRECTORY} bytes`;
 const isSocket = (value: unknown): value is string =>
   isText(/^\/[^\p{Cc}]*[^/\p{Cc}]$/u)(value) && posix.normalize(value) === value && Buffer.byteLength(value) <= SOCKET_PATH;
 
