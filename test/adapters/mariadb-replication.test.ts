@@ -8,6 +8,7 @@ import {
   promote,
   repoint,
   type Servers,
+  secret,
   servers,
 } from 'fleetbeat/adapters/services/mariadb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
@@ -191,6 +192,20 @@ requires('mariadbd')('a replica of a mariadb', () => {
     await expect
       .poll(() => look(slow, 'db2'))
       .toMatchObject({ holds: { replicating: false }, reason: expect.stringMatching(/^it is \d+ ms behind, of 0 allowed$/) });
+  });
+
+  test('takes up a new password of its master when the old one is denied', async () => {
+    await follow();
+    const replication = { user: 'fleetbeat_replica', password: secret('a new one') };
+    const [first, second] = [master, replica].map((of) => ({ ...of, settings: { ...(of.settings as object), replication } }));
+    const changed = stage.driver(first as Service, second as Service);
+    await perform(changed, ['db1', 'start']);
+    stage.sql('db2', 'STOP SLAVE; START SLAVE');
+    await expect
+      .poll(() => look(changed, 'db2'))
+      .toMatchObject({ holds: { replicating: false }, reason: expect.stringContaining('1045 (its user is denied)') });
+    expect(await perform(changed, ['db2', 'sync'])).toEqual([null]);
+    expect(await look(changed, 'db2')).toMatchObject({ holds: { replicating: true } });
   });
 
   test('has a server id of its own, and a master', async () => {

@@ -10,7 +10,7 @@ import { isFollowing, obstacleOf } from './judgement.ts';
 import { follow } from './repoint.ts';
 import type { Mariadb } from './service.ts';
 import { COUNT_TABLES, READ_ONLY, WRITABLE } from './statements.ts';
-import { mustReadStatus, type ServerStatus } from './status.ts';
+import { mustReadStatus, type ReplicaStatus, type ServerStatus } from './status.ts';
 
 interface Around {
   readonly shell: Shell;
@@ -71,7 +71,7 @@ async function followMaster(of: Mariadb, { shell, from, permit, among, signal }:
     return copy();
   }
   mustBeValid(permit, of);
-  if (own.replica?.usesGtid && isFollowing(own.replica, master)) await host.administer('resume', [READ_ONLY, 'START SLAVE']);
+  if (own.replica && isAsWanted(own.replica, master)) await host.administer('resume', [READ_ONLY, 'START SLAVE']);
   else await follow(host, master);
   if ((await settledObstacle(of, master, from, signal)) === null) return;
   const { replica } = await mustReadStatus(from, of, signal);
@@ -79,6 +79,11 @@ async function followMaster(of: Mariadb, { shell, from, permit, among, signal }:
   if (replica?.fetchError?.number === 1236) return copy();
   return mustReplicate(of, master, from, signal);
 }
+
+/** One that is denied may have a password from before. */
+const isAsWanted = (replica: ReplicaStatus, master: Mariadb): boolean =>
+  replica.usesGtid && isFollowing(replica, master) && replica.fetchError?.number !== DENIED;
+const DENIED = 1045;
 
 const hasNoPosition = ({ logged, replayed }: ServerStatus): boolean => logged.length === 0 && replayed.length === 0;
 

@@ -108,7 +108,10 @@ if ! is_running; then
   [ "$(id -u)" -ne 0 ] || set -- "$@" --user="$user"
   setsid "$server" "$@" </dev/null >"$dir/error.log" 2>&1 &
   echo $! >"$pid_file"
-  within 20 is_running || fail "it ended as it started: $(said)"
+  # Until then it is still a sh; one that has ended has no words any more.
+  has_begun() { is_running || [ -z "$(tr -d '\\0' 2>/dev/null <"/proc/$!/cmdline")" ]; }
+  within 100 has_begun
+  is_running || fail "it ended as it started: $(said)"
 fi
 answers() { "$client" --no-defaults --socket="$socket" --user="$(id -un)" --connect-timeout=5 -e 'SELECT 1' >/dev/null 2>&1; }
 until answers; do
