@@ -15,10 +15,14 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Neighbours, ServiceDriver } from '../../src/contracts.ts';
 import type { Role, Service } from '../../src/domain/service.ts';
 import type { View } from '../../src/domain/view.ts';
+import { isThorough } from '../properties/runs.ts';
 import { look, type MariadbStage, mariadbStage, perform } from '../support/mariadb-stage.ts';
 import { loopback, requires } from '../support/servers.ts';
 
 const never = new AbortController().signal;
+
+/** What takes seconds and seldom breaks. */
+const inCi = test.runIf(isThorough);
 
 requires('mariadbd')('a replica of a mariadb', () => {
   let stage: MariadbStage;
@@ -85,7 +89,7 @@ requires('mariadbd')('a replica of a mariadb', () => {
     expect(stage.sql('db2', 'SELECT @@read_only')).toBe('1');
   });
 
-  test('takes up a copy that was cut off, and is no master while it has half of one', async () => {
+  inCi('takes up a copy that was cut off, and is no master while it has half of one', async () => {
     makeEmpty();
     const dump = join(stage.folder, 'cut');
     writeFileSync(dump, '#!/bin/sh\nmariadb-dump "$@" | head -n 20\nexit 3\n');
@@ -157,7 +161,7 @@ requires('mariadbd')('a replica of a mariadb', () => {
     expect(stage.sql('db2', 'SELECT a FROM old.t')).toBe('5');
   });
 
-  test('whose next transaction the master no longer has in its log copies it anew', async () => {
+  inCi('whose next transaction the master no longer has in its log copies it anew', async () => {
     await follow();
     await perform(driver, ['db2', 'stop']);
     insert('db1', 3);
@@ -181,7 +185,7 @@ requires('mariadbd')('a replica of a mariadb', () => {
     await expect.poll(() => look(driver, 'db2')).toMatchObject({ holds: { replicating: true } });
   });
 
-  test('that accepts writes, or lags, is not replicating', async () => {
+  inCi('that accepts writes, or lags, is not replicating', async () => {
     await follow();
     stage.sql('db2', 'SET GLOBAL read_only = 0');
     expect(await look(driver, 'db2')).toMatchObject({ holds: { replicating: false }, reason: 'it accepts writes' });
@@ -194,7 +198,7 @@ requires('mariadbd')('a replica of a mariadb', () => {
       .toMatchObject({ holds: { replicating: false }, reason: expect.stringMatching(/^it is \d+ ms behind, of 0 allowed$/) });
   });
 
-  test('takes up a new password of its master when the old one is denied', async () => {
+  inCi('takes up a new password of its master when the old one is denied', async () => {
     await follow();
     const replication = { user: 'fleetbeat_replica', password: secret('a new one') };
     const [first, second] = [master, replica].map((of) => ({ ...of, settings: { ...(of.settings as object), replication } }));
@@ -264,7 +268,7 @@ requires('mariadbd')('a replica of a mariadb', () => {
     });
   });
 
-  test('is not promoted before it has what its master wrote last', async () => {
+  inCi('is not promoted before it has what its master wrote last', async () => {
     await follow();
     const next = replica as unknown as Mariadb;
     stage.sql('db2', 'STOP SLAVE SQL_THREAD');

@@ -7,6 +7,7 @@ import { secret } from 'fleetbeat/adapters/services/mariadb';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { ServiceDriver, Shell } from '../../src/contracts.ts';
 import { overShell } from '../../src/drivers/over-shell.ts';
+import { isThorough } from '../properties/runs.ts';
 import { callTo, look, type MariadbStage, mariadbStage, perform } from '../support/mariadb-stage.ts';
 import { loopback, requires, silentServer } from '../support/servers.ts';
 
@@ -23,6 +24,9 @@ const shellOf = ({ uid, gid, home }: { readonly uid: number; readonly gid: numbe
     return { exit: Number(exit), stdout, stderr };
   },
 });
+
+/** What takes seconds and seldom breaks. */
+const inCi = test.runIf(isThorough);
 
 requires('mariadbd')('a mariadb on a host', () => {
   let stage: MariadbStage;
@@ -177,7 +181,7 @@ requires('mariadbd')('a mariadb on a host', () => {
     });
   });
 
-  test('that does not listen yet is starting', async () => {
+  inCi('that does not listen yet is starting', async () => {
     const server = program('slow', 'sleep 1', 'exec mariadbd "$@"');
     const driver = await installed('db1', { startMs: 300, binaries: { server } });
     expect(await perform(driver, ['db1', 'start'])).toMatchObject([
@@ -195,7 +199,7 @@ requires('mariadbd')('a mariadb on a host', () => {
     expect(await look(driver, 'db1')).toMatchObject({ code: 'ER0023' });
   });
 
-  test('is not installed where a program is not, and anew where an installation was cut off', async () => {
+  inCi('is not installed where a program is not, and anew where an installation was cut off', async () => {
     const service = await stage.service('db1', 0, 'master', { binaries: { dump: '/nowhere/mariadb-dump' } });
     expect(await perform(stage.driver(service), ['db1', 'install'])).toMatchObject([
       { code: 'ER0018', message: expect.stringContaining('there is no program /nowhere/mariadb-dump') },
@@ -230,7 +234,7 @@ requires('mariadbd')('a mariadb on a host', () => {
     expect(await perform(driver, ['db1', 'remove'])).toEqual([null]);
   });
 
-  test('that was started after its removal was asked for has to be asked for twice again', async () => {
+  inCi('that was started after its removal was asked for has to be asked for twice again', async () => {
     const driver = await installed('db1');
     await perform(driver, ['db1', 'remove']);
     await perform(driver, ['db1', 'start']);
@@ -265,7 +269,7 @@ requires('mariadbd')('a mariadb on a host', () => {
     expect(await look(stage.driver(other), 'db2')).toMatchObject({ code: 'ER0023' });
   });
 
-  test('is administered by whoever the shell logs in as, who need not be root', async () => {
+  inCi('is administered by whoever the shell logs in as, who need not be root', async () => {
     const { uid, gid } = statSync(join(stage.folder, 'template', 'data'));
     const home = join(stage.folder, 'home');
     mkdirSync(home);
