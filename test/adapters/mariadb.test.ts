@@ -287,11 +287,9 @@ requires('mariadbd')('a mariadb on a host', () => {
     const [host] = stage.hosts;
     await host?.stop();
     try {
-      expect(await look(driver, 'db1')).toMatchObject({
-        code: 'ER0200',
-        holds: {},
-        reason: expect.stringContaining('ssh refused'),
-      });
+      await expect
+        .poll(() => look(driver, 'db1'))
+        .toMatchObject({ code: 'ER0200', holds: {}, reason: expect.stringContaining('ssh refused') });
     } finally {
       await host?.start();
     }
