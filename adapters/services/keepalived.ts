@@ -3,10 +3,10 @@ import { excerpt } from '../../src/domain/excerpt.ts';
 import { asInstant, type Ip, parseIp } from '../../src/domain/identity.ts';
 import type { Service, ServiceFacts } from '../../src/domain/service.ts';
 import { FleetError } from '../../src/errors.ts';
-import { REMOVE, STOP } from '../host/directory.ts';
+import { REMOVE } from '../host/directory.ts';
 import { type Place, runScript } from '../host/script.ts';
 import { configurationOf } from './keepalived/configuration.ts';
-import { APPLY, LOOK } from './keepalived/scripts.ts';
+import { APPLY, LOOK, STOP } from './keepalived/scripts.ts';
 import { dataDirOf, ipOf, type KeepalivedSettings, readSettings } from './keepalived/settings.ts';
 
 export type { KeepalivedSettings } from './keepalived/settings.ts';
@@ -17,8 +17,8 @@ type Keepalived = Service<KeepalivedSettings>;
  * The service kind of mode `keepalived`: addresses that are always on one of several hosts, by VRRP version 3 without multicast.
  *
  * Its peers are the keepalived of its cluster with the same `routerId`. Its role is where the addresses really are: `master` while
- * its host has them all, else `slave`, whatever keepalived thinks. They leave a host on which a balancer of the cluster does not
- * run. Its rung `routed` holds while it runs what its cluster wants. It is run by root.
+ * its host has them all, else `slave`, whatever keepalived thinks. One that was killed and has left an address behind fails, until
+ * it is stopped or started. They leave a host on which a balancer of the cluster does not run. Its rung `routed` holds while it runs what its cluster wants. It is run by root.
  *
  * @example
  * ```ts
@@ -50,11 +50,9 @@ export const keepalived = (): AnyServiceKind =>
       installed: (of, shell, _permit, signal, among) => apply('install', of, shell, signal, among),
       up: (of, shell, _permit, signal, among) => apply('up', of, shell, signal, among),
       routed: (of, shell, _permit, signal, among) => apply('route', of, shell, signal, among),
-      async stop(of, shell, _permit, signal) {
-        await runScript('stop', placeOf(of), shell, STOP, [], signal);
-      },
+      stop: (of, shell, _permit, signal) => stop(of, shell, signal),
       async remove(of, shell, permit, signal) {
-        await runScript('stop', placeOf(of), shell, STOP, [], signal);
+        await stop(of, shell, signal);
         if (!permit.valid()) throw new FleetError('ER0217', `the permit ended before ${of.name} was removed`);
         await runScript('remove', placeOf(of), shell, REMOVE, [], signal);
       },
@@ -77,6 +75,11 @@ async function apply(what: string, of: Keepalived, shell: Shell, signal: AbortSi
   await runScript(what, placeOf(of), shell, APPLY, [what, of.settings.binary, digest, ...tracked], signal, text);
 }
 
+async function stop(of: Keepalived, shell: Shell, signal: AbortSignal): Promise<void> {
+  const { interface: device, addresses } = of.settings;
+  await runScript('stop', placeOf(of), shell, STOP, [device, ...addresses], signal);
+}
+
 type Seen = Omit<ServiceFacts, 'name' | 'readAt'>;
 
 function factsIn(text: string, of: Keepalived, among: Neighbours): Seen {
@@ -90,14 +93,9 @@ function factsIn(text: string, of: Keepalived, among: Neighbours): Seen {
   const { digest: wanted } = configurationOf(of, among);
   const role = here.length === of.settings.addresses.length ? 'master' : 'slave';
   if (state === 'stopped' || runId === undefined) {
-    const reason =
-      here.length > 0 ? `it does not run, yet its host has ${here.join(', ')}` : digest === wanted ? null : OTHER_FILE;
-    return {
-      code: 'ER0023',
-      holds: { installed: digest === wanted, up: false, routed: false },
-      role,
-      ...(reason !== null && { reason }),
-    };
+    const holds = { installed: digest === wanted, up: false, routed: false };
+    if (here.length > 0) return { code: 'ER0018', holds, role, reason: `it does not run, yet its host has ${here.join(', ')}` };
+    return { code: 'ER0023', holds, role, ...(digest !== wanted && { reason: OTHER_FILE }) };
   }
   const reason = digest !== wanted ? OTHER_FILE : told !== wanted ? OTHER_TOLD : null;
   return {

@@ -159,7 +159,7 @@ requires('keepalived')('keepalived on two hosts', () => {
     await expect.poll(holders).toEqual([true, false]);
   });
 
-  test('says so where the address is left behind by one that was killed', async () => {
+  test('fails where it was killed and has left its address behind, and takes that away when it is stopped', async () => {
     await startBoth();
     const pids = processesIn(join(folder, 'vip1'));
     // All stand still first, since its child takes the address away when it sees its parent end.
@@ -167,10 +167,14 @@ requires('keepalived')('keepalived on two hosts', () => {
     await expect
       .poll(() => look('vip1'))
       .toMatchObject({
-        code: 'ER0023',
+        code: 'ER0018',
         role: 'master',
         reason: `it does not run, yet its host has ${VIP}`,
       });
+    await expect.poll(holders).toEqual([true, true]);
+    expect(await perform('vip1', 'stop')).toEqual([null]);
+    expect(await look('vip1')).toMatchObject({ code: 'ER0023', role: 'slave' });
+    expect(await holders()).toEqual([false, true]);
   });
 
   test('tells a file that was changed by hand, and what runs goes on; started, it has its own again', async () => {

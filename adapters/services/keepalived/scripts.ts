@@ -72,3 +72,19 @@ replace_config "$wanted" is_sound
 if [ "$what" = install ]; then exit 0; fi
 if is_running; then reload; elif [ "$what" = up ]; then start; fi
 `;
+
+/**
+ * Words: the interface, then the addresses that move, each with the length of its network. One that was killed leaves them behind:
+ * then another host has them too.
+ */
+export const STOP = `${DIRECTORY}
+device=$1
+shift
+is_ours || exit 0
+if is_running; then end_all; fi
+rm -f "$pid_file"
+has() { ip -o addr show dev "$device" | awk '{ print $4 }' | grep -Fxq -- "$1"; }
+for address; do
+  ! has "$address" || ip addr del "$address" dev "$device"
+done
+`;
