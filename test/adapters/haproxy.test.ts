@@ -7,12 +7,15 @@ import { haproxy } from 'fleetbeat/adapters/services/haproxy';
 import { memcache } from 'fleetbeat/adapters/services/memcache';
 import { driverContract } from 'fleetbeat/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isThorough } from '../properties/runs.ts';
 import { type BalancerStage, balancerStage } from '../support/balancer-stage.ts';
 import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
 import { freePort, type MemcachedServer, requires, startMemcached } from '../support/servers.ts';
 
 const kind = haproxy();
 
+/** What takes seconds and seldom breaks. */
+const inCi = test.runIf(isThorough);
 describe('the settings of a haproxy', () => {
   test('have defaults', () => {
     expect(kind.settings(undefined)).toMatchObject({
@@ -151,7 +154,7 @@ requires('haproxy')('a haproxy on a host', () => {
     expect(await stage.look('lb1')).toMatchObject({ code: '000000', holds: { routed: false } });
   });
 
-  test('runs on as it was when it cannot take its new configuration over', async () => {
+  inCi('runs on as it was when it cannot take its new configuration over', async () => {
     await stage.start();
     const taken = stage.databases[0];
     stage.lb = stage.balancer({ addresses: [taken?.host], writes: taken?.port });
@@ -163,7 +166,7 @@ requires('haproxy')('a haproxy on a host', () => {
     expect(await stage.look('lb1')).toMatchObject({ reason: expect.stringContaining('runs another configuration') });
   });
 
-  test('that hangs fails with the reason, and is ended by stop', async () => {
+  inCi('that hangs fails with the reason, and is ended by stop', async () => {
     await stage.start();
     for (const pid of processesIn(join(stage.folder, 'lb1'))) process.kill(pid, 'SIGSTOP');
     expect(await stage.look('lb1')).toMatchObject({
@@ -224,7 +227,7 @@ requires('haproxy')('a haproxy on a host', () => {
     });
     afterEach(() => cache.stop());
 
-    test('routes to one that tells its version', async () => {
+    inCi('routes to one that tells its version', async () => {
       const port = await freePort(stage.host.address);
       stage.configure([
         stage.balancer({ memcache: port }),

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ServiceDriver } from '../../src/contracts.ts';
 import { asInstant } from '../../src/domain/identity.ts';
 import type { Service, ServiceVerb } from '../../src/domain/service.ts';
+import { isThorough } from '../properties/runs.ts';
 import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
 import { type Namespaces, openNamespaces } from '../support/namespaces.ts';
 import { requires } from '../support/servers.ts';
@@ -20,6 +21,8 @@ const among = (...services: readonly Service[]): Neighbours => ({ view: () => un
 const textOf = (of: Service, ...others: readonly Service[]) =>
   kind.configFile?.(of as Service<never>, among(of, ...others)).text ?? '';
 
+/** What takes seconds and seldom breaks. */
+const inCi = test.runIf(isThorough);
 describe('the settings of a keepalived', () => {
   test('have defaults, but for the addresses', () => {
     expect(kind.settings({ addresses: ['10.0.0.100/24'] })).toMatchObject({ interface: 'eth0', routerId: 51, advertMs: 1000 });
@@ -189,7 +192,7 @@ requires('keepalived')('keepalived on two hosts', () => {
     expect(await look('vip1')).toMatchObject({ holds: { routed: true }, role: 'master', runId });
   });
 
-  test('reads a changed cluster without moving its address', async () => {
+  inCi('reads a changed cluster without moving its address', async () => {
     await startBoth();
     const third = serviceOf(kind, 'vip3', '10.77.0.3', { settings: settingsOf('vip3') });
     const [first, second] = pair();
@@ -204,7 +207,7 @@ requires('keepalived')('keepalived on two hosts', () => {
     expect(await holders()).toEqual([true, false]);
   });
 
-  test('replaces no configuration by one that keepalived refuses', async () => {
+  inCi('replaces no configuration by one that keepalived refuses', async () => {
     await startBoth();
     configure(pair({ interface: 'nowhere0' }));
     expect(await driver.perform([callTo('vip1', { step: 'routed' })], never)).toMatchObject([

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { ServiceDriver } from '../../src/contracts.ts';
 import type { Role, Service } from '../../src/domain/service.ts';
 import { overShell } from '../../src/drivers/over-shell.ts';
+import { isThorough } from '../properties/runs.ts';
 import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
 import { look, type MariadbStage, MONITOR_PASSWORD, mariadbStage, perform } from '../support/mariadb-stage.ts';
 import { type MysqlGreeter, startMysqlGreeter } from '../support/mysql-greeter.ts';
@@ -14,6 +15,8 @@ const never = new AbortController().signal;
 const kind = mysqlProxy();
 const PASSWORD = 'pass with "quotes"';
 
+/** What takes seconds and seldom breaks. */
+const inCi = test.runIf(isThorough);
 describe('the settings of a mysql-proxy', () => {
   test('have defaults, but for the password of its monitor', () => {
     const settings = kind.settings({ monitor: { password: secret(PASSWORD) } });
@@ -110,7 +113,7 @@ requires('mariadbd')('a SQL proxy before real databases', () => {
       expect((await look(driver, 'db1')).holds).toMatchObject({ replicating: true, routed: true });
     });
 
-    test('asks with a user that databases keep for checks', async () => {
+    inCi('asks with a user that databases keep for checks', async () => {
       databases = [await stage.service('db1', 0, 'master', { checkUser: 'balancer' })];
       configure(proxyOf({ checkUser: 'balancer' }), ['master']);
       await step('db1', 'up', 'replicating');
@@ -130,7 +133,7 @@ requires('mariadbd')('a SQL proxy before real databases', () => {
       expect(JSON.stringify(facts)).not.toContain(PASSWORD);
     });
 
-    test('tells a master that hangs, and one that has died', async () => {
+    inCi('tells a master that hangs, and one that has died', async () => {
       await startAll();
       stage.freeze('db1');
       expect(await proxy()).toMatchObject({ code: '000000', routes: ['db2'], reason: expect.stringContaining('did not answer') });
@@ -144,7 +147,7 @@ requires('mariadbd')('a SQL proxy before real databases', () => {
       expect((await look(driver, 'db2')).holds.routed).toBe(true);
     });
 
-    test('believes nobody who answers in the name of another', async () => {
+    inCi('believes nobody who answers in the name of another', async () => {
       await startAll();
       databases = [
         await stage.service('db1', 0, 'master', { port: portOf(databases[0]), serverId: 4711 }),
@@ -172,7 +175,7 @@ requires('mariadbd')('a SQL proxy before real databases', () => {
       ).toMatchObject({ by: 'server', reportedAs: `${loopback(2)}:${portOf(databases[1])}`, isReadOnly: false });
     });
 
-    test('is told to drain a backend as any haproxy is', async () => {
+    inCi('is told to drain a backend as any haproxy is', async () => {
       await startAll();
       await haproxyRuntime(proxyOf(), stage.shell).drain('db2', never);
       expect((await proxy()).routes).toEqual(['db1']);
