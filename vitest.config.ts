@@ -1,12 +1,15 @@
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-/** Where CI wants the results as JSON. */
-const report = process.env.FLEETBEAT_TEST_REPORT;
 /** A gigabyte to install and minutes to run: only where it is asked for. */
 const heavy = process.env.FLEETBEAT_OPENSTACK === undefined ? ['test/adapters/openstack-real.test.ts'] : [];
+/** What takes root or minutes is no part of the everyday suite: `fleet` is on machines that boot. */
+const tier = process.env.FLEETBEAT_TIER;
+/** The folder where CI wants the results as JSON, one file of each run. */
+const reports = process.env.FLEETBEAT_TEST_REPORTS;
 
 export default defineConfig({
   resolve: {
@@ -18,8 +21,10 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...heavy],
+    include: [tier === undefined ? 'test/**/*.test.ts' : `test/${tier}-tier/**/*.test.ts`],
+    exclude: [...configDefaults.exclude, ...(tier === undefined ? ['test/*-tier/**', ...heavy] : [])],
+    // The machines of a tier are all on one network.
+    fileParallelism: tier === undefined,
     globalSetup: ['test/support/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
@@ -27,6 +32,7 @@ export default defineConfig({
     expect: { poll: { timeout: 20_000 } },
     // The tests of the real servers mostly wait; one worker a core would leave the cores idle.
     maxWorkers: Math.max(3, availableParallelism() - 1),
-    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+    reporters:
+      reports === undefined ? ['default'] : ['default', ['json', { outputFile: join(reports, `${tier ?? 'everyday'}.json`) }]],
   },
 });

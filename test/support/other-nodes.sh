@@ -3,7 +3,7 @@
 # What is skipped everyday is tested on the installed one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-unset CI FLEETBEAT_TEST_REPORT
+unset CI FLEETBEAT_TEST_REPORTS
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

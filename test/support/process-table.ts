@@ -22,12 +22,15 @@ export function killFamily(pid: number): void {
 
 /**
  * Stops a process and all that descends from it, and returns when they stand still: a signal is only noted by `kill`, and each
- * thread serves on until it is next interrupted.
+ * thread serves on until it is next interrupted, or has forked.
  */
 export function stopFamily(pid: number): void {
-  const members = family(pid);
-  for (const member of members) sendSignal(member, 'SIGSTOP');
-  while (members.some(isAwake)) Atomics.wait(asleep, 0, 0, 1);
+  for (;;) {
+    const awake = family(pid).filter(isAwake);
+    if (awake.length === 0) return;
+    for (const member of awake) sendSignal(member, 'SIGSTOP');
+    Atomics.wait(asleep, 0, 0, 1);
+  }
 }
 
 const asleep = new Int32Array(new SharedArrayBuffer(4));

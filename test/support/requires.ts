@@ -30,10 +30,25 @@ export function requires(server: keyof typeof SERVERS): (title: string, body: ()
   const advice = isInstalled(server)
     ? `${server} is run by root: sudo npm test`
     : `${server} is not installed: npm run test:setup, or apt-get install ${SERVERS[server]}`;
-  if (process.env.CI === undefined) return (title, body) => void describe.skip(`${title} (${advice})`, body);
-  return (title) =>
-    void describe(title, () => {
-      test(`has its ${server}`, () => {
+  return (title, body) => refuse(title, advice, body);
+}
+
+/**
+ * `describe` for tests on machines that boot, which need root and run in the orchestrator's namespaces. Elsewhere they are skipped,
+ * and their title says what would help; in CI that is a failure.
+ */
+export function requiresMachines(title: string, body: () => void): void {
+  const missing = ['unshare', 'nsenter', 'ip', 'nft', 'sshd', 'ssh'].filter((command) => !isInstalled(command));
+  if (missing.length > 0) refuse(title, `not installed: ${missing.join(', ')}; npm run test:setup`, body);
+  else if (process.env.FLEETBEAT_ORCHESTRATOR === undefined) refuse(title, 'they need root, and npm run test:fleet', body);
+  else describe(title, body);
+}
+
+function refuse(title: string, advice: string, body: () => void): void {
+  if (process.env.CI === undefined) describe.skip(`${title} (${advice})`, body);
+  else
+    describe(title, () => {
+      test('can be run', () => {
         throw new Error(advice);
       });
     });

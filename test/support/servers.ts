@@ -2,7 +2,7 @@
 export { type Fault, type FaultyProxy, faultyProxy } from './faulty-proxy.ts';
 export { loopback } from './loopback.ts';
 export { type MemcachedServer, startMemcached } from './memcached-server.ts';
-export { requires } from './requires.ts';
+export { requires, requiresMachines } from './requires.ts';
 export { freePort } from './server-process.ts';
 export { type SilentServer, silentServer } from './silent-server.ts';
 export { makeSshKey, type SshKey } from './ssh-keys.ts';

@@ -11,6 +11,9 @@ command -v mariadb >/dev/null && command -v mariadb-dump >/dev/null || missing+=
 [ -x /usr/sbin/mariadbd ] || missing+=(mariadb-server)
 command -v ip >/dev/null || [ -x /usr/sbin/ip ] || missing+=(iproute2)
 command -v ssh >/dev/null && command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+# For machines in network namespaces.
+command -v ip >/dev/null || missing+=(iproute2)
+command -v nft >/dev/null || missing+=(nftables)
 if [ -n "${CI:-}" ]; then
   # What haproxy is talked to with, one of them.
   for program in socat perl python3; do
