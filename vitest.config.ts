@@ -4,9 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { configDefaults, defineConfig } from 'vitest/config';
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
-/** A gigabyte to install and minutes to run: only where it is asked for. */
-const heavy = process.env.FLEETBEAT_OPENSTACK === undefined ? ['test/adapters/openstack-real.test.ts'] : [];
-/** What takes root or minutes is no part of the everyday suite: `fleet` is on machines that boot. */
+/** What takes root or minutes is no part of the everyday suite: `fleet` is on machines that boot, `cloud` against a real OpenStack. */
 const tier = process.env.FLEETBEAT_TIER;
 /** The folder where CI wants the results as JSON, one file of each run. */
 const reports = process.env.FLEETBEAT_TEST_REPORTS;
@@ -22,10 +20,10 @@ export default defineConfig({
   },
   test: {
     include: [tier === undefined ? 'test/**/*.test.ts' : `test/${tier}-tier/**/*.test.ts`],
-    exclude: [...configDefaults.exclude, ...(tier === undefined ? ['test/*-tier/**', ...heavy] : [])],
+    exclude: [...configDefaults.exclude, ...(tier === undefined ? ['test/*-tier/**'] : [])],
     // The machines of a tier are all on one network.
     fileParallelism: tier === undefined,
-    globalSetup: ['test/support/global-setup.ts'],
+    globalSetup: ['test/support/global-setup.ts', ...(tier === 'cloud' ? ['test/support/openstack-setup.ts'] : [])],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     // A poll ends as soon as it may; only a failure takes this long, on a machine that is busy.

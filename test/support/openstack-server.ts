@@ -1,53 +1,18 @@
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { describe, test } from 'vitest';
+import type { OpenstackCloud } from './openstack/cloud.ts';
 import { PORTS, type Ports, writeConfig } from './openstack/config.ts';
 import { asUser } from './openstack/keystone-client.ts';
 import { type Processes, processes } from './openstack/processes.ts';
-import { type Seeded, seedCloud, seedKeystone } from './openstack/seed.ts';
+import { seedCloud, seedKeystone } from './openstack/seed.ts';
 import { serverFolder } from './run-folder.ts';
 import { freePort } from './server-process.ts';
 
 /** A real OpenStack on loopback: Keystone, Placement, Glance, Neutron, and Nova with its fake hypervisor, which boots in no time. */
-export interface Openstack extends Seeded {
-  /** Keystone v3. */
-  readonly authUrl: string;
-  /** Another Keystone of the same cloud, whose tokens are good for some seconds. */
-  readonly shortAuthUrl: string;
-  readonly novaUrl: string;
-  /** What a list of allowed addresses has to have. */
-  readonly allow: readonly string[];
-  /** Refuses all tokens that a user was given so far. */
-  revoke(user: 'demo'): Promise<void>;
-  /** Makes many servers of the project `demo` that no host has room for, which costs next to nothing. */
-  crowd(count: number): Promise<void>;
+export interface Openstack {
+  readonly cloud: OpenstackCloud;
   stop(): Promise<void>;
-}
-
-const PROGRAMS = [
-  'nova-api',
-  'nova-compute',
-  'keystone-manage',
-  'placement-manage',
-  'glance-api',
-  'neutron-server',
-  'uwsgi',
-  'mariadbd',
-];
-const isInstalled = (program: string) => ['/usr/bin', '/usr/sbin'].some((folder) => existsSync(join(folder, program)));
-
-/** `describe` for tests against a real OpenStack, which run where FLEETBEAT_OPENSTACK is set; where it is not installed they fail. */
-export function requiresOpenstack(title: string, body: () => void): void {
-  const advice = 'FLEETBEAT_OPENSTACK=1 npm run test:setup';
-  const missing = PROGRAMS.filter((program) => !isInstalled(program));
-  if (missing.length === 0) describe(title, body);
-  else
-    describe(title, () => {
-      test('has its OpenStack', () => {
-        throw new Error(`not installed: ${missing.join(', ')}; ${advice}`);
-      });
-    });
 }
 
 /** Makes an OpenStack from nothing and starts it: a minute of two cores, 1.5 GiB. */
@@ -66,26 +31,13 @@ export async function startOpenstack(): Promise<Openstack> {
       startKeystone(all, folder, ports).then(() => seedKeystone(authUrl, ports)),
     ]);
     await startServices(all, folder, ports);
-    const seeded = await seedCloud(authUrl, ports);
-    return {
-      ...seeded,
+    const cloud = {
+      ...(await seedCloud(authUrl, ports)),
       authUrl,
       shortAuthUrl: `http://127.0.0.1:${ports.shortKeystone}/v3`,
       novaUrl: `http://127.0.0.1:${ports.nova}/v2.1`,
-      allow: [ports.keystone, ports.shortKeystone, ports.nova].map((port) => `127.0.0.1:${port}`),
-      async revoke(user) {
-        const admin = asUser(authUrl, 'admin', 'admin', 'admin');
-        const { users } = (await admin('GET', `${authUrl}/users?name=${user}`)) as { readonly users: readonly { id: string }[] };
-        // A new password, be it the old one, ends what was given for the one before.
-        await admin('PATCH', `${authUrl}/users/${users[0]?.id}`, { user: { password: user } });
-      },
-      async crowd(count) {
-        const { imageRef, hugeFlavorRef: flavorRef, network: uuid } = seeded;
-        const server = { name: 'crowd', imageRef, flavorRef, networks: [{ uuid }], max_count: count };
-        await asUser(authUrl, 'demo', 'demo', 'demo')('POST', `http://127.0.0.1:${ports.nova}/v2.1/servers`, { server });
-      },
-      stop: () => all.stop(),
     };
+    return { cloud, stop: () => all.stop() };
   } catch (error) {
     await all.stop();
     throw error;

@@ -34,13 +34,26 @@ export function requires(server: keyof typeof SERVERS): (title: string, body: ()
 }
 
 /**
- * `describe` for tests on machines that boot, which need root and run in the orchestrator's namespaces. Elsewhere they are skipped,
+ * `describe` for tests on machines that boot, which need root and the namespaces of `orchestrator.sh`. Elsewhere they are skipped,
  * and their title says what would help; in CI that is a failure.
  */
 export function requiresMachines(title: string, body: () => void): void {
-  const missing = ['unshare', 'nsenter', 'ip', 'nft', 'sshd', 'ssh'].filter((command) => !isInstalled(command));
+  const missing = missingOf(['unshare', 'nsenter', 'ip', 'nft', 'sshd', 'ssh']);
   if (missing.length > 0) refuse(title, `not installed: ${missing.join(', ')}; npm run test:setup`, body);
   else if (process.env.FLEETBEAT_ORCHESTRATOR === undefined) refuse(title, 'they need root, and npm run test:fleet', body);
+  else describe(title, body);
+}
+
+const OPENSTACK = ['mariadbd', 'rabbitmq-server', 'uwsgi', 'keystone-manage', 'placement-manage', 'glance-api', 'neutron-server'];
+const NOVA = ['nova-api', 'nova-conductor', 'nova-scheduler', 'nova-compute'];
+
+/** What an OpenStack needs and is not installed. */
+export const missingForOpenstack = (): readonly string[] => missingOf([...OPENSTACK, ...NOVA]);
+
+/** `describe` for tests against the real OpenStack of `npm run test:cloud`; where it is not installed they are skipped, and fail in CI. */
+export function requiresOpenstack(title: string, body: () => void): void {
+  const missing = missingForOpenstack();
+  if (missing.length > 0) refuse(title, `not installed: ${missing.join(', ')}; FLEETBEAT_OPENSTACK=1 npm run test:setup`, body);
   else describe(title, body);
 }
 
@@ -58,6 +71,8 @@ function refuse(title: string, advice: string, body: () => void): void {
 const BY_ROOT: ReadonlySet<string> = new Set(['haproxy', 'keepalived']);
 
 const mayRun = (server: string): boolean => userInfo().uid === 0 || !BY_ROOT.has(server);
+
+const missingOf = (commands: readonly string[]) => commands.filter((command) => !isInstalled(command));
 
 function isInstalled(command: string): boolean {
   return [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].some((folder) => {

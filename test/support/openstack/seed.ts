@@ -12,6 +12,8 @@ export interface Seeded {
   readonly network: string;
   /** Of 10.1.0.0/24 and the project `narrow`, which may have one server. */
   readonly narrowNetwork: string;
+  /** Of 10.0.0.0/24 as well, and the project `shop`. */
+  readonly shopNetwork: string;
 }
 
 type Named = { readonly id: string; readonly name: string };
@@ -26,6 +28,7 @@ export async function seedKeystone(keystone: string, ports: Ports): Promise<void
     ['service', 'svc', ['admin']],
     ['demo', 'demo', ['member', 'reader']],
     ['narrow', 'narrow', ['member', 'reader']],
+    ['shop', 'shop', ['member', 'reader']],
   ] as const) {
     const { id } = madeOf(
       await admin('POST', `${keystone}/projects`, { project: { name: project, domain_id: 'default' } }),
@@ -54,7 +57,6 @@ export async function seedKeystone(keystone: string, ports: Ports): Promise<void
 /** Flavors, an image, networks, and a project that may have one server. */
 export async function seedCloud(keystone: string, ports: Ports): Promise<Seeded> {
   const admin = asUser(keystone, 'admin', 'admin', 'admin');
-  const demo = asUser(keystone, 'demo', 'demo', 'demo');
   const nova = `http://127.0.0.1:${ports.nova}/v2.1`;
   const flavor = async (name: string, ram: number) =>
     madeOf(await admin('POST', `${nova}/flavors`, { flavor: { name, ram, vcpus: 1, disk: 1 } }), 'flavor').id;
@@ -71,18 +73,18 @@ export async function seedCloud(keystone: string, ports: Ports): Promise<Seeded>
   const projects = listOf(await admin('GET', `${keystone}/projects`), 'projects');
   const narrow = projects.find(({ name }) => name === 'narrow');
   await admin('PUT', `${nova}/os-quota-sets/${narrow?.id}`, { quota_set: { instances: 1 } });
-  const network = await networkOf(demo, ports, '10.0.0.0/24');
-  const narrowNetwork = await networkOf(asUser(keystone, 'narrow', 'narrow', 'narrow'), ports, '10.1.0.0/24');
+  const networkOf = (project: string, cidr: string) => makeNetwork(asUser(keystone, project, project, project), ports, cidr);
   return {
     imageRef: image.id,
     flavorRef: await flavor('small', 64),
     hugeFlavorRef: await flavor('huge', 1e9),
-    network,
-    narrowNetwork,
+    network: await networkOf('demo', '10.0.0.0/24'),
+    narrowNetwork: await networkOf('narrow', '10.1.0.0/24'),
+    shopNetwork: await networkOf('shop', '10.0.0.0/24'),
   };
 }
 
-async function networkOf(user: As, ports: Ports, cidr: string): Promise<string> {
+async function makeNetwork(user: As, ports: Ports, cidr: string): Promise<string> {
   const neutron = `http://127.0.0.1:${ports.neutron}/v2.0`;
   const { id } = madeOf(await user('POST', `${neutron}/networks`, { network: { name: 'net' } }), 'network');
   const subnet = { network_id: id, cidr, ip_version: 4, gateway_ip: null, enable_dhcp: false };
