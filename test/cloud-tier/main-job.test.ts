@@ -7,7 +7,7 @@ import { openstack, secret } from 'fleetbeat/adapters/libcloud';
 import { memcache } from 'fleetbeat/adapters/services/memcache';
 import { sqlite } from 'fleetbeat/adapters/sqlite';
 import { ssh } from 'fleetbeat/adapters/ssh';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { cli } from '../cli/cli-process.ts';
 import { documentsIn, folderWith } from '../cli/command-line.ts';
 import { type Machines, startMachines } from '../support/machines.ts';
@@ -27,13 +27,12 @@ const PORT = 11_211;
 const RUNGS_TO_UP = ['instances ssh-up', 'instances managed', 'services stopped', 'services up'];
 const RUNGS = new Set(['instances stopped', ...RUNGS_TO_UP]);
 
-requiresOpenstack('a service on a real OpenStack', () =>
+requiresOpenstack('a service on a real OpenStack', (cloud) =>
   requiresMachines('whose servers are machines that boot', () => {
     const STOPPED = '10.0.0.201';
     const MISSING = '10.0.0.202';
     const COMMANDED = '10.0.0.203';
     const IPS = [STOPPED, MISSING, COMMANDED];
-    const cloud = inject('openstack');
     const nova = asUser(cloud.authUrl, 'shop', 'shop', 'shop');
     const user = makeSshKey();
     const launch = { imageRef: cloud.imageRef, flavorRef: cloud.flavorRef, network: cloud.shopNetwork };

@@ -1,6 +1,6 @@
 import { type CloudDriver, openstack, secret } from 'fleetbeat/adapters/libcloud';
 import { driverContract } from 'fleetbeat/testing';
-import { expect, inject, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ApiCall } from '../../src/contracts.ts';
 import { asInstant, asToken, instanceKey } from '../../src/domain/identity.ts';
 import type { InstanceVerb, Power } from '../../src/domain/instance.ts';
@@ -19,9 +19,7 @@ const PAIRS = [
   ['10.0.0.154', '10.0.0.155'],
 ] as const;
 
-requiresOpenstack('a real OpenStack', () => {
-  const cloud = inject('openstack');
-
+requiresOpenstack('a real OpenStack', (cloud) => {
   const driverFor = (user: 'demo' | 'narrow', options: Partial<Parameters<typeof openstack>[0]> = {}) =>
     openstack({
       authUrl: cloud.authUrl,
@@ -147,45 +145,49 @@ requiresOpenstack('a real OpenStack', () => {
     });
   });
 
-  /** Waits for what the check before did to a pair, and sees to it that one of them is off, and one on. */
-  async function oneOfEach(driver: CloudDriver, pair: readonly [string, string]) {
-    const powers = async () => {
-      const { items } = await driver.observe(want, never);
-      return pair.map((ip) => items.find((item) => item.ip === ip)?.power?.state);
-    };
-    await expect
-      .poll(async () => (await powers()).every((power) => power === 'running' || power === 'stopped'), PATIENT)
-      .toBe(true);
-    const [first, second] = await powers();
-    const [left, right] = pair;
-    if (first !== second) return first === 'stopped' ? { off: left, on: right } : { off: right, on: left };
-    expect(await one(driver, left, first === 'stopped' ? 'start' : 'stop')).toBeNull();
-    await becomes(driver, left, first === 'stopped' ? 'running' : 'stopped');
-    return first === 'stopped' ? { off: right, on: left } : { off: left, on: right };
-  }
+  test('launches many in one turn', { timeout: TEST_MS }, () => launched(driverOf(), ...PAIRS.flat()));
 
-  /** One for all checks: it asks each server in ERROR only once. */
-  let checked: CloudDriver | undefined;
+  describe('keeps the contract of a driver', () => {
+    /** Waits for what the check before did to a pair, and sees to it that one of them is off, and one on. */
+    async function oneOfEach(driver: CloudDriver, pair: readonly [string, string]) {
+      const powers = async () => {
+        const { items } = await driver.observe(want, never);
+        return pair.map((ip) => items.find((item) => item.ip === ip)?.power?.state);
+      };
+      await expect
+        .poll(async () => (await powers()).every((power) => power === 'running' || power === 'stopped'), PATIENT)
+        .toBe(true);
+      const [first, second] = await powers();
+      const [left, right] = pair;
+      if (first !== second) return first === 'stopped' ? { off: left, on: right } : { off: right, on: left };
+      expect(await one(driver, left, first === 'stopped' ? 'start' : 'stop')).toBeNull();
+      await becomes(driver, left, first === 'stopped' ? 'running' : 'stopped');
+      return first === 'stopped' ? { off: right, on: left } : { off: left, on: right };
+    }
 
-  for (const [n, { name, run }] of driverContract.entries()) {
-    test(`keeps the contract of a driver: ${name}`, { timeout: TEST_MS }, async () => {
-      checked ??= driverOf();
-      const driver = checked;
-      const { off, on } = await oneOfEach(driver, PAIRS[n % PAIRS.length] ?? PAIRS[0]);
-      let now = 1000;
-      await run(async () => ({
-        driver,
-        now: () => asInstant(now),
-        advance: (ms) => {
-          now += ms;
-        },
-        subjects: {
-          legal: [callTo(off, 'start').call, callTo(on, 'stop').call],
-          unknown: callTo('10.0.0.250', 'start').call,
-        },
-      }));
-    });
-  }
+    /** One for all checks: it asks each server in ERROR only once. */
+    let checked: CloudDriver | undefined;
+
+    for (const [n, { name, run }] of driverContract.entries()) {
+      test(name, { timeout: TEST_MS }, async () => {
+        checked ??= driverOf();
+        const driver = checked;
+        const { off, on } = await oneOfEach(driver, PAIRS[n % PAIRS.length] ?? PAIRS[0]);
+        let now = 1000;
+        await run(async () => ({
+          driver,
+          now: () => asInstant(now),
+          advance: (ms) => {
+            now += ms;
+          },
+          subjects: {
+            legal: [callTo(off, 'start').call, callTo(on, 'stop').call],
+            unknown: callTo('10.0.0.250', 'start').call,
+          },
+        }));
+      });
+    }
+  });
 
   test('reads thirty servers over pages', { timeout: TEST_MS }, async () => {
     await crowd(cloud, 24);

@@ -143,14 +143,19 @@ function serveWsgi(all: Processes, name: string, port: number, file: string, env
 async function fillDatabases(all: Processes, folder: string, ports: Ports): Promise<void> {
   const config = (file: string) => ['--config-file', join(folder, 'etc', file)];
   const nova = (...args: readonly string[]) => all.run('nova-manage', [...config('nova.conf'), ...args]);
-  await nova('api_db', 'sync');
-  const cell0 = `mysql+pymysql://root@127.0.0.1:${ports.db}/nova_cell0?charset=utf8`;
-  await nova('cell_v2', 'map_cell0', '--database_connection', cell0);
-  await nova('cell_v2', 'create_cell', '--name', 'c1');
-  await nova('db', 'sync');
-  await all.run('placement-manage', [...config('placement.conf'), 'db', 'sync']);
-  await all.run('glance-manage', [...config('glance-api.conf'), 'db_sync']);
-  await all.run('neutron-db-manage', [...config('neutron.conf'), 'upgrade', 'heads']);
+  const fillNova = async () => {
+    await nova('api_db', 'sync');
+    const cell0 = `mysql+pymysql://root@127.0.0.1:${ports.db}/nova_cell0?charset=utf8`;
+    await nova('cell_v2', 'map_cell0', '--database_connection', cell0);
+    await nova('cell_v2', 'create_cell', '--name', 'c1');
+    await nova('db', 'sync');
+  };
+  await Promise.all([
+    fillNova(),
+    all.run('placement-manage', [...config('placement.conf'), 'db', 'sync']),
+    all.run('glance-manage', [...config('glance-api.conf'), 'db_sync']),
+    all.run('neutron-db-manage', [...config('neutron.conf'), 'upgrade', 'heads']),
+  ]);
   // An agent that never dies, so that ports bind without one: a fake hypervisor plugs nothing.
   const row = {
     id: 'UUID()',

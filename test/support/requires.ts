@@ -1,7 +1,8 @@
 import { accessSync, constants } from 'node:fs';
 import { userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { describe, test } from 'vitest';
+import { describe, inject, test } from 'vitest';
+import type { OpenstackCloud } from './openstack/cloud.ts';
 
 /** The servers that tests use, with the Debian package of each. */
 const SERVERS = {
@@ -51,10 +52,13 @@ const NOVA = ['nova-api', 'nova-conductor', 'nova-scheduler', 'nova-compute'];
 export const missingForOpenstack = (): readonly string[] => missingOf([...OPENSTACK, ...NOVA]);
 
 /** `describe` for tests against the real OpenStack of `npm run test:cloud`; where it is not installed they are skipped, and fail in CI. */
-export function requiresOpenstack(title: string, body: () => void): void {
+export function requiresOpenstack(title: string, body: (cloud: OpenstackCloud) => void): void {
   const missing = missingForOpenstack();
-  if (missing.length > 0) refuse(title, `not installed: ${missing.join(', ')}; FLEETBEAT_OPENSTACK=1 npm run test:setup`, body);
-  else describe(title, body);
+  if (missing.length === 0) describe(title, () => body(inject('openstack')));
+  else {
+    const advice = `not installed: ${missing.join(', ')}; FLEETBEAT_OPENSTACK=1 npm run test:setup`;
+    refuse(title, advice, () => test('is not tried', () => {}));
+  }
 }
 
 function refuse(title: string, advice: string, body: () => void): void {

@@ -55,6 +55,7 @@ export function writeConfig(folder: string, ports: Ports): void {
   const keystone = (expiration: number): Sections => ({
     DEFAULT: { use_stderr: 'true' },
     database: database('keystone'),
+    cache: { enabled: 'true', backend: 'oslo_cache.dict' },
     identity: { password_hash_rounds: 4 },
     token: { provider: 'fernet', expiration },
     fernet_tokens: { key_repository: join(etc, 'fernet') },
@@ -120,7 +121,7 @@ export function writeConfig(folder: string, ports: Ports): void {
       vif_plugging_timeout: 0,
       sync_power_state_interval: -1,
       periodic_fuzzy_delay: 0,
-      update_resources_interval: 5,
+      heal_instance_info_cache_interval: 0,
       service_down_time: 60,
       report_interval: 2,
     },
