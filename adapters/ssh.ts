@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import ssh2, { type ParsedKey } from 'ssh2';
 import type { Shell } from '../src/contracts.ts';
+import { saysDiskFull } from '../src/domain/disk-full.ts';
 import { excerpt } from '../src/domain/excerpt.ts';
 import type { Ip } from '../src/domain/identity.ts';
+import { slots } from '../src/domain/slots.ts';
 import { FleetError, isFleetError } from '../src/errors.ts';
 import type { Connection } from './ssh/connection.ts';
 import { connections } from './ssh/connections.ts';
@@ -11,7 +13,6 @@ import { execute, isCrowded } from './ssh/execution.ts';
 import { answerOf, endedBy, sshFailure } from './ssh/failure.ts';
 import { type HostKeyOptions, hostKeys } from './ssh/host-keys.ts';
 import { quote } from './ssh/quote.ts';
-import { slots } from './ssh/slots.ts';
 
 export interface SshOptions extends HostKeyOptions {
   readonly username: string;
@@ -56,7 +57,7 @@ export function ssh(options: SshOptions): SshShell {
     username: options.username,
     key: readPrivateKey(options.privateKey, options.passphrase),
     hostKeys: hostKeys(options),
-    handshakes: slots(parallel),
+    handshakes: slots(parallel, endedBy),
     connectMs,
     silentMs,
     channels,
@@ -120,7 +121,9 @@ export function ssh(options: SshOptions): SshShell {
       }
       const argv = ['sh', '-c', PUT, 'sh', path, mode.toString(8), String(bytes.length)];
       const { exit, stderr } = await runOn(ip, argv, bytes, putMs, signal);
-      if (exit !== 0) throw new FleetError('ER0018', `writing ${excerpt(path)} on ${ip} ended with ${exit}: ${excerpt(stderr)}`);
+      if (exit === 0) return;
+      const detail = `writing ${excerpt(path)} on ${ip} ended with ${exit}: ${excerpt(stderr)}`;
+      throw saysDiskFull(stderr) ? new FleetError('ER0270', detail, { retryable: true }) : new FleetError('ER0018', detail);
     },
 
     async close() {
@@ -131,6 +134,7 @@ export function ssh(options: SshOptions): SshShell {
 
 /** Replaces a file at once and whole: the count of bytes tells a file from what is left of one when the connection was lost. */
 const PUT = `
+export LC_ALL=C
 umask 077
 part="$1.$$.part"
 trap 'rm -f -- "$part"' EXIT

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import { Client, type ParsedKey, type PublicKeyAuthMethod, type ServerHostKeyAlgorithm } from 'ssh2';
 import type { Ip } from '../../src/domain/identity.ts';
+import { type Slots, slots } from '../../src/domain/slots.ts';
 import { type FleetError, messageOf } from '../../src/errors.ts';
-import { answerOf, sshFailure } from './failure.ts';
+import { answerOf, endedBy, sshFailure } from './failure.ts';
 import { type GreetingLimits, greeting } from './greeting.ts';
 import { fingerprintOf, type HostKeys, type Verdict } from './host-keys.ts';
 import { keyType } from './known-hosts.ts';
-import { type Slots, slots } from './slots.ts';
 
 /** An open connection to one host. */
 export interface Connection {
@@ -106,7 +106,7 @@ function connectionOf(client: Client, socket: Socket, channels: number): Connect
   socket.unref();
   return {
     client,
-    channels: slots(channels),
+    channels: slots(channels, endedBy),
     isOpen: () => open,
     hold() {
       if (holders++ === 0) socket.ref();

@@ -80,6 +80,8 @@ export const CODE_TEXTS = {
   ER0252: 'Another master',
   ER0253: 'Position not reached',
   ER0254: 'Not replicating',
+  ER0270: 'Disk full',
+  ER0271: 'Checksum differs',
 } as const satisfies Record<Code, string>;
 
 export type KnownCode = keyof typeof CODE_TEXTS;

@@ -1,28 +1,25 @@
-import { posix } from 'node:path';
 import type { Permit, Shell } from '../contracts.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import type { Ip } from '../domain/identity.ts';
 import { INSTANCE_RUNGS, type InstanceFacts, type InstanceRung } from '../domain/instance.ts';
 import { FleetError } from '../errors.ts';
+import { agentRung, type BootstrapUnit } from './bootstrap/agent.ts';
+import { BEATING } from './bootstrap/agent-scripts.ts';
+import { artefactRung, type BootstrapArtefact } from './bootstrap/artefact.ts';
+import { type BootstrapRung, commandRung } from './bootstrap/command.ts';
+import type { Rung } from './bootstrap/host.ts';
 
-/** How one rung of an instance is brought about, and how it is known to hold. */
-export interface BootstrapRung {
-  /** Run on the host by its user; it may be run again after it has failed half-way. */
-  readonly argv: readonly string[];
-  /** The absolute path of a file on the host: the rung holds while its first line is `version`. It is written once argv has ended with 0. */
-  readonly marker: string;
-  /** Another version makes hosts climb again. Default `1`. */
-  readonly version?: string;
-  /** How long argv may take. Default 600000. */
-  readonly deadlineMs?: number;
-}
+export type { BootstrapUnit, Unit } from './bootstrap/agent.ts';
+export type { ArchiveSource } from './bootstrap/archive.ts';
+export type { Artefact, BootstrapArtefact } from './bootstrap/artefact.ts';
+export type { BootstrapRung } from './bootstrap/command.ts';
 
 /** A rung without an entry holds wherever ssh answers. */
 export interface BootstrapOptions {
-  /** Rung `bootstrapped`. */
-  readonly binaries?: BootstrapRung;
-  /** Rung `managed`. */
-  readonly agent?: BootstrapRung;
+  /** Rung `bootstrapped`: an archive in its version, or whatever a command of yours does. */
+  readonly binaries?: BootstrapArtefact | BootstrapRung;
+  /** Rung `managed`: an agent that runs, or whatever a command of yours does. `none`, the default, where there is to be none. */
+  readonly agent?: BootstrapUnit | BootstrapRung | 'none';
 }
 
 export interface Bootstrap {
@@ -36,25 +33,26 @@ export type HostFacts = Pick<InstanceFacts, 'bootId' | 'binaries' | 'agent'>;
 
 /** @throws FleetError ER0230 for a rung that could not be brought about or known */
 export function bootstrap(options: BootstrapOptions): Bootstrap {
-  const binaries = readRung('binaries', 'bootstrapped', options.binaries);
-  const agent = readRung('agent', 'managed', options.agent);
-  const rungs = [binaries, agent].filter((rung) => rung !== undefined);
-
-  const look = async (ip: Ip, shell: Shell, deadlineMs: number, signal: AbortSignal) => {
-    const argv = ['sh', '-c', LOOK, 'sh', ...rungs.map(({ marker }) => marker)];
-    const { exit, stdout, stderr } = await shell.run(ip, argv, { deadlineMs }, signal);
-    const [bootId, ...versions] = stdout.split('\n').map((line) => line.trim());
-    if (exit !== 0 || versions.length <= rungs.length) {
-      throw new FleetError('ER0018', `${ip}: looking for its markers ended with ${exit}: ${excerpt(stderr)}`, {
-        retryable: true,
-      });
-    }
-    return { bootId, holds: (rung: Rung) => versions[rungs.indexOf(rung)] === rung.version };
-  };
+  const binaries = binariesOf(options.binaries);
+  const agent = agentOf(options.agent, binaries);
+  const rungs: readonly (readonly [InstanceRung, Rung | undefined])[] = [
+    ['bootstrapped', binaries],
+    ['managed', agent],
+  ];
+  const marks = [binaries, agent].filter((rung) => rung !== undefined);
+  const words = marks.flatMap(({ mark }) => mark);
 
   return {
     async read(ip, shell, deadlineMs, signal) {
-      const { bootId, holds } = await look(ip, shell, deadlineMs, signal);
+      const argv = ['sh', '-c', LOOK, 'sh', ...words];
+      const { exit, stdout, stderr } = await shell.run(ip, argv, { deadlineMs }, signal);
+      const [bootId, ...versions] = stdout.split('\n').map((line) => line.trim());
+      if (exit !== 0 || versions.length <= marks.length) {
+        throw new FleetError('ER0018', `${ip}: looking for its markers ended with ${exit}: ${excerpt(stderr)}`, {
+          retryable: true,
+        });
+      }
+      const holds = (rung: Rung) => versions[marks.indexOf(rung)] === rung.version;
       return {
         ...(bootId && { bootId }),
         binaries: !binaries ? 'none' : holds(binaries) ? binaries.version : null,
@@ -63,54 +61,49 @@ export function bootstrap(options: BootstrapOptions): Bootstrap {
     },
 
     async climb(ip, upTo, shell, permit, signal) {
-      for (const { name, rung, marker, version, argv, deadlineMs } of rungs) {
-        if (height(rung) > height(upTo)) continue;
-        if (!permit.valid()) throw new FleetError('ER0217', `${ip}: the permit ended before the bootstrap of its ${name}`);
-        const words = ['sh', '-c', CLIMB, 'sh', marker, version, ...argv];
-        const { exit, stdout, stderr } = await shell.run(ip, words, { deadlineMs }, signal);
-        if (exit !== 0)
-          throw new FleetError('ER0018', `${ip}: the bootstrap of its ${name} ended with ${exit}: ${excerpt(stderr || stdout)}`);
+      for (const [name, rung] of rungs) {
+        if (!rung || height(name) > height(upTo)) continue;
+        await rung.climb({ ip, shell, permit, signal });
       }
     },
   };
 }
 
-/** Writes the id of this boot, then the first line of each marker; an empty line for what is not there. */
-const LOOK = `
-first_line() { [ -r "$1" ] && head -n 1 "$1" | tr -d '\\n'; echo; }
-first_line /proc/sys/kernel/random/boot_id
-for marker do first_line "$marker"; done
-`;
-
 /**
- * Runs the argv behind the marker and its version, and writes the marker, unless it is there. One command for all three, so that
- * a leader that had to wait for another's bootstrap does not repeat it, nor find it done and unmarked.
+ * Words: for each rung, how it is looked at, and where. Writes the id of this boot, then a line for each rung: what its file begins
+ * with, what its agent beats as, or nothing. All by sh itself and in one piece, since this is what every host is asked in every beat.
  */
-const CLIMB = `
-marker=$1 version=$2
-shift 2
-[ "$(head -n 1 "$marker" 2>/dev/null)" != "$version" ] || exit 0
-"$@" || exit
-mkdir -p "$(dirname "$marker")" && echo "$version" >"$marker.part" && chmod 644 "$marker.part" && mv -f "$marker.part" "$marker"
-`;
-
-interface Rung extends Required<BootstrapRung> {
-  readonly name: keyof BootstrapOptions;
-  readonly rung: InstanceRung;
+const LOOK = `${BEATING}
+seen=
+say() {
+  seen="$seen$1
+"
 }
+first_line() {
+  line=
+  [ ! -r "$1" ] || IFS= read -r line <"$1"
+}
+first_line /proc/sys/kernel/random/boot_id
+say "$line"
+while [ $# -gt 0 ]; do
+  case $2 in '~/'*) path=$HOME/\${2#'~/'} ;; *) path=$2 ;; esac
+  case $1 in
+    beat) look_at_beat "$path"; say "$beats" ;;
+    *) first_line "$path"; say "$line" ;;
+  esac
+  shift 2
+done
+printf %s "$seen"
+`;
 
 const height = (rung: InstanceRung): number => INSTANCE_RUNGS.indexOf(rung);
 
-const VERSION = /^[!-~]{1,100}$/;
-
-function readRung(name: keyof BootstrapOptions, rung: InstanceRung, given: BootstrapRung | undefined): Rung | undefined {
+function binariesOf(given: BootstrapOptions['binaries']): Rung | undefined {
   if (!given) return undefined;
-  const { argv, marker, version = '1', deadlineMs = 600_000 } = given;
-  const refuse = (detail: string) => new FleetError('ER0230', `the bootstrap of the ${name} ${detail}`);
-  if (!argv[0]) throw refuse('has no program in its argv');
-  if (!posix.isAbsolute(marker) || marker.endsWith('/'))
-    throw refuse(`needs the absolute path of a file as its marker, found ${JSON.stringify(marker)}`);
-  if (!VERSION.test(version))
-    throw refuse(`has a version of 1 to 100 printable characters without blanks, found ${JSON.stringify(version)}`);
-  return { name, rung, argv, marker, version, deadlineMs };
+  return 'artefact' in given ? artefactRung('binaries', given) : commandRung('binaries', given);
+}
+
+function agentOf(given: BootstrapOptions['agent'], binaries: Rung | undefined): Rung | undefined {
+  if (!given || given === 'none') return undefined;
+  return 'unit' in given ? agentRung('agent', given, binaries?.version ?? '') : commandRung('agent', given);
 }

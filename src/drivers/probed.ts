@@ -5,6 +5,8 @@ import type { Problem } from '../domain/heartbeat.ts';
 import { type EntityKey, type Ip, instanceKey, wantedOf } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
 import type { InstanceFacts } from '../domain/instance.ts';
+import { type Slots, slots } from '../domain/slots.ts';
+import { SSH_CODES } from '../domain/ssh.ts';
 import { isFleetError, messageOf } from '../errors.ts';
 import { type BootstrapOptions, bootstrap } from './bootstrap.ts';
 import { type FenceOptions, fencing } from './fenced-shell.ts';
@@ -15,8 +17,10 @@ export interface ProbedOptions {
   readonly deadlineMs?: number;
   /** How long the probes of one reading may take together; keep it under `policy.observeMs`. Default 8000. */
   readonly totalMs?: number;
-  /** Hosts at once. Default 64. */
+  /** Hosts probed at once. Default 64. */
   readonly parallel?: number;
+  /** Hosts bootstrapped at once, each by one bootstrap at a time. Default 16. */
+  readonly bootstraps?: number;
   /** How a bootstrap is kept from a host on which a newer leader has acted; `false` for hosts without `flock`. */
   readonly fence?: FenceOptions | false;
 }
@@ -27,22 +31,32 @@ export interface ProbedOptions {
  * cloud's.
  *
  * A host that does not answer within its deadline counts as an ssh timeout and delays no other. A bootstrap is accepted once it
- * has run to its end, so the signal of `perform` must allow for it.
+ * has run to its end, so the signal of `perform` must allow for it. So many run at once, one on a host.
  *
  * @throws FleetError ER0230 for a rung that could not be brought about or known, or a fence that cannot be kept
  * @example
  * ```ts
  * probed(local({ instances }), shell, {
- *   bootstrap: { binaries: { argv: ['apt-get', 'install', '-y', 'memcached'], marker: '/var/lib/fleetbeat/binaries' } },
+ *   bootstrap: {
+ *     binaries: { artefact: { file: 'shop-1.4.2.tar.gz', version: '1.4.2', to: '/opt/shop' } },
+ *     agent: { unit: { to: '/var/lib/fleetbeat' } },
+ *   },
  * });
  * ```
  */
 export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: ProbedOptions = {}): Driver<InstanceFacts> {
-  const { deadlineMs = 5000, totalMs = 8000, parallel = 64 } = options;
+  const { deadlineMs = 5000, totalMs = 8000, parallel = 64, bootstraps = 16 } = options;
   const ladder = bootstrap(options.bootstrap ?? {});
   const fenced = fencing(shell, options.fence ?? {});
   const ips = new Map<EntityKey, Ip>();
   const climbing = new Map<string, Promise<Problem | null>>();
+  const climbs = slots(bootstraps);
+  const hosts = new Map<Ip, Slots>();
+  const hostOf = (ip: Ip): Slots => {
+    const host = hosts.get(ip) ?? slots(1);
+    hosts.set(ip, host);
+    return host;
+  };
 
   const probe = async (item: InstanceFacts, whole: AbortSignal): Promise<Probed> => {
     const { ip } = item;
@@ -72,10 +86,19 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
     const subject = subjectText(what.subject);
     const ip = 'ip' in what.subject ? what.subject.ip : (ips.get(what.subject.key) ?? wantedOf(what.subject.key)?.ip);
     if (ip === undefined) return { subject, code: 'ER0205', message: `${driver.name} knows no address of ${subject}` };
-    if (!permit.valid()) return { subject, code: 'ER0217', message: `${doText(what)}: its permit has ended` };
+    const name = `the bootstrap of ${ip}`;
     try {
-      await ladder.climb(ip, what.upTo ?? 'managed', fenced(permit), permit, signal);
-      return null;
+      // Its own turn first: what waits for its host keeps no other host waiting.
+      return await hostOf(ip).use(name, signal, () =>
+        climbs.use(name, signal, async () => {
+          if (!permit.valid()) return { subject, code: 'ER0217', message: `${doText(what)}: its permit has ended` };
+          // A host that hangs shows it here, sooner than in any command.
+          const ssh = await shell.reachable(ip, signal);
+          if (ssh !== 'up') return { subject, code: SSH_CODES[ssh], message: `${name}: ssh does not answer: ${ssh}` };
+          await ladder.climb(ip, what.upTo ?? 'managed', fenced(permit), permit, signal);
+          return null;
+        }),
+      );
     } catch (error) {
       if (signal.aborted || !isFleetError(error)) throw error;
       return { subject, code: error.code, message: error.detail };
@@ -114,15 +137,15 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
 
     async perform(calls, signal) {
       signal.throwIfAborted();
-      const climbs: Climb[] = [];
+      const asked: Climb[] = [];
       const others: PermittedCall[] = [];
       for (const each of calls) {
         const what = each.call.do;
-        if (isBootstrap(what)) climbs.push({ do: what, permit: each.permit, signal });
+        if (isBootstrap(what)) asked.push({ do: what, permit: each.permit, signal });
         else others.push(each);
       }
       const [climbed, passed] = await bothSettled(
-        inParallel(climbs, parallel, climbOnce),
+        inParallel(asked, asked.length, climbOnce),
         others.length > 0 ? driver.perform(others, signal) : [],
       );
       const answers = { climbed: climbed.values(), passed: passed.values() };

@@ -16,6 +16,8 @@ export interface SshdOptions {
   readonly authorizedKeys: readonly string[];
   /** More lines of sshd_config; the first of a keyword counts, and these are first. */
   readonly config?: readonly string[];
+  /** A folder of its home that is a small disk of its own; it takes root, and is gone with the server. */
+  readonly disk?: { readonly folder: string; readonly mebibytes: number };
 }
 
 export interface SshdServer {
@@ -42,7 +44,7 @@ const SSHD = '/usr/sbin/sshd';
 
 /** Starts an sshd of its own configuration and keys; resolves when it answers. */
 export async function startSshd(options: SshdOptions): Promise<SshdServer> {
-  const { address } = options;
+  const { address, disk } = options;
   const port = options.port ?? (await freePort(address));
   const folder = serverFolder('sshd');
   const home = join(folder, 'home');
@@ -55,9 +57,9 @@ export async function startSshd(options: SshdOptions): Promise<SshdServer> {
   let hostKey = options.hostKey ?? makeSshKey();
   const start = () => {
     writeFileSync(join(folder, 'sshd_config'), [...(options.config ?? []), ...settings()].join('\n'));
+    const argv = [SSHD, '-D', '-e', '-f', join(folder, 'sshd_config')];
     return launch({
-      command: SSHD,
-      args: ['-D', '-e', '-f', join(folder, 'sshd_config')],
+      ...(disk ? withDisk(join(home, disk.folder), disk.mebibytes, argv) : { command: SSHD, args: argv.slice(1) }),
       host: address,
       port,
       greeting: { send: '', expect: 'SSH-2.0-' },
@@ -106,3 +108,15 @@ export async function startSshd(options: SshdOptions): Promise<SshdServer> {
     },
   };
 }
+
+/** In a mount namespace of its own, so that nothing is left to be unmounted. */
+const withDisk = (folder: string, mebibytes: number, argv: readonly string[]) => ({
+  command: 'unshare',
+  args: ['--mount', '--propagation', 'private', 'sh', '-c', MOUNT, 'sh', folder, `size=${mebibytes}m`, ...argv],
+});
+
+const MOUNT = `
+mkdir -p "$1" && mount -t tmpfs -o "$2" tmpfs "$1" || exit
+shift 2
+exec "$@"
+`;

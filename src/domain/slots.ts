@@ -1,12 +1,14 @@
-import { endedBy } from './failure.ts';
-
 /** A number of things that may happen at once; whoever comes later waits in order. */
 export interface Slots {
-  /** Runs `work` once a slot is free. Rejects where the signal ends the wait. */
+  /** Runs `work` once a slot is free. Rejects, with what {@link slots} was given for it, where the signal ends the wait. */
   use<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
 }
 
-export function slots(count: number): Slots {
+/**
+ * @param count how many at once
+ * @param endedBy what is thrown for a wait that its signal ended; its reason unless said
+ */
+export function slots(count: number, endedBy: (signal: AbortSignal, what: string) => unknown = ({ reason }) => reason): Slots {
   let free = count;
   const waiting = new Set<() => void>();
 
