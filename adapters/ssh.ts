@@ -29,7 +29,12 @@ export interface SshOptions extends HostKeyOptions {
   readonly putMs?: number;
   /** Handshakes at once. Default 16. */
   readonly parallel?: number;
-  /** Commands at once on one host; the others wait. Default 8, since sshd allows 10 and the check needs one. */
+  /** A host that was lost, or not reached, is dialled again after a random part of this. Default 100. */
+  readonly jitterMs?: number;
+  /**
+   * Channels at once on one host, so many commands; the others wait. Default 8, since sshd allows 10 and the check needs one. Up to two
+   * of them, of four each one, are kept for commands that only look.
+   */
   readonly channels?: number;
 }
 
@@ -51,7 +56,7 @@ export interface SshShell extends Shell {
  * ```
  */
 export function ssh(options: SshOptions): SshShell {
-  const { port = 22, connectMs = 3000, silentMs = 5000, putMs = 60_000, parallel = 16, channels = 8 } = options;
+  const { port = 22, connectMs = 3000, silentMs = 5000, putMs = 60_000, parallel = 16, channels = 8, jitterMs = 100 } = options;
   const portOf = typeof port === 'number' ? () => port : (ip: Ip) => port.get(ip) ?? 22;
   const pool = connections(portOf, {
     username: options.username,
@@ -61,20 +66,20 @@ export function ssh(options: SshOptions): SshShell {
     connectMs,
     silentMs,
     channels,
+    jitterMs,
   });
 
-  const runOn = (
-    ip: Ip,
-    argv: readonly string[],
-    stdin: string | Uint8Array | undefined,
-    deadlineMs: number,
-    signal: AbortSignal,
-  ) => {
+  const runOn = (ip: Ip, argv: readonly string[], { stdin, deadlineMs, onlyLooks }: RunOptions, signal: AbortSignal) => {
     const line = quote(argv);
     const what = `${excerpt(argv[0] ?? '')} on ${ip}`;
     return withinDeadline(deadlineMs, what, signal, async (bounded) => {
       for (;;) {
         const connection = await pool.to(ip, bounded);
+        if (onlyLooks && stdin === undefined) {
+          const release = connection.hold();
+          const result = await connection.kept.ask(line, what, bounded).finally(release);
+          if (result) return result;
+        }
         try {
           return await connection.channels.use(what, bounded, () => execute(connection, { what, line, stdin }, bounded));
         } catch (error) {
@@ -113,14 +118,14 @@ export function ssh(options: SshOptions): SshShell {
       }
     },
 
-    run: async (ip, argv, { stdin, deadlineMs }, signal) => runOn(ip, argv, stdin, deadlineMs, signal),
+    run: async (ip, argv, options, signal) => runOn(ip, argv, options, signal),
 
     async put(ip, path, bytes, mode, signal) {
       if (!/^\/.*[^/]$/s.test(path)) {
         throw new FleetError('ER0222', `a file is put at an absolute path, found ${JSON.stringify(excerpt(path))}`);
       }
       const argv = ['sh', '-c', PUT, 'sh', path, mode.toString(8), String(bytes.length)];
-      const { exit, stderr } = await runOn(ip, argv, bytes, putMs, signal);
+      const { exit, stderr } = await runOn(ip, argv, { stdin: bytes, deadlineMs: putMs }, signal);
       if (exit === 0) return;
       const detail = `writing ${excerpt(path)} on ${ip} ended with ${exit}: ${excerpt(stderr)}`;
       throw saysDiskFull(stderr) ? new FleetError('ER0270', detail, { retryable: true }) : new FleetError('ER0018', detail);
@@ -130,6 +135,12 @@ export function ssh(options: SshOptions): SshShell {
       pool.close();
     },
   };
+}
+
+interface RunOptions {
+  readonly stdin?: string | Uint8Array;
+  readonly deadlineMs: number;
+  readonly onlyLooks?: true;
 }
 
 /** Replaces a file at once and whole: the count of bytes tells a file from what is left of one when the connection was lost. */

@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs';
 /** What is measured. */
 export type Library = typeof import('fleetbeat') &
   typeof import('fleetbeat/adapters/journaled') &
+  typeof import('fleetbeat/adapters/local') &
   typeof import('fleetbeat/adapters/memcached') &
   typeof import('fleetbeat/adapters/memory') &
   typeof import('fleetbeat/adapters/sqlite') &
+  typeof import('fleetbeat/adapters/ssh') &
   typeof import('fleetbeat/adapters/doctors/webhook') &
   typeof import('fleetbeat/adapters/ec2') &
   Pick<typeof import('fleetbeat/testing'), 'simulatedCloud'> &
@@ -14,9 +16,11 @@ export type Library = typeof import('fleetbeat') &
 const FILES = [
   'src/index',
   'adapters/journaled',
+  'adapters/local',
   'adapters/memcached',
   'adapters/memory',
   'adapters/sqlite',
+  'adapters/ssh',
   'adapters/doctors/webhook',
   'adapters/ec2',
   'src/testing/index',

@@ -5,15 +5,16 @@ import { firing } from './firing.ts';
 import { heap } from './heap.ts';
 import { loadBuilt } from './library.ts';
 import { jsonPrinter, tablePrinter } from './print.ts';
+import { probing } from './probing.ts';
 import { reaction } from './reaction.ts';
 import { select } from './selection.ts';
 import { startUp } from './start-up.ts';
 
 const args = process.argv.slice(2);
 const ids = args.filter((arg) => arg !== '--json');
-const unknown = ids.filter((id) => !/^P[123567]\b/.test(id));
+const unknown = ids.filter((id) => !/^P[1-7]\b/.test(id));
 if (unknown.length > 0) {
-  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1, P2, P3, P5, P6, P7\n`);
+  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1 to P7\n`);
   process.exit(64);
 }
 
@@ -21,7 +22,7 @@ const library = await loadBuilt();
 const selection = select(ids);
 const print = args.includes('--json') ? jsonPrinter : tablePrinter;
 const printer = print((line) => void process.stdout.write(`${line}\n`));
-for (const measure of [beats, heap, bill, firing, doctors, reaction, startUp]) {
+for (const measure of [beats, heap, bill, probing, firing, doctors, reaction, startUp]) {
   for await (const figure of measure(library, selection)) {
     if (!selection.wants(figure.id)) continue;
     process.stderr.write(`${figure.id}: ${figure.ours} ${figure.unit}\n`);

@@ -10,6 +10,7 @@ export type {
   Neighbours,
   Permit,
   PermittedCall,
+  RunOptions,
   ServiceDriver,
   ServiceInput,
   ServiceKind,

@@ -6,6 +6,7 @@ import { type FleetError, messageOf } from '../../src/errors.ts';
 import { answerOf, endedBy, sshFailure } from './failure.ts';
 import { type GreetingLimits, greeting } from './greeting.ts';
 import { fingerprintOf, type HostKeys, type Verdict } from './host-keys.ts';
+import { type KeptChannels, keptChannels } from './kept-channels.ts';
 import { keyType } from './known-hosts.ts';
 
 /** An open connection to one host. */
@@ -13,6 +14,8 @@ export interface Connection {
   readonly client: Client;
   /** The channels that may be open at once. */
   readonly channels: Slots;
+  /** Shells that wait for commands which only look. */
+  readonly kept: KeptChannels;
   isOpen(): boolean;
   /** Keeps the process alive until the returned function is called; an idle connection keeps none alive. */
   hold(): () => void;
@@ -94,6 +97,9 @@ function shakeHands(
   });
 }
 
+/** Shells kept on one host; whatever else looks meanwhile has a channel of its own. */
+const KEPT = 2;
+
 function connectionOf(client: Client, socket: Socket, channels: number): Connection {
   let open = true;
   let holders = 0;
@@ -104,10 +110,13 @@ function connectionOf(client: Client, socket: Socket, channels: number): Connect
   client.setMaxListeners(0);
   client.on('error', close).on('end', close).on('close', close);
   socket.unref();
+  const places = slots(channels, endedBy);
+  const isOpen = () => open;
   return {
     client,
-    channels: slots(channels, endedBy),
-    isOpen: () => open,
+    channels: places,
+    kept: keptChannels(client, places, Math.min(KEPT, Math.floor(channels / 4)), isOpen),
+    isOpen,
     hold() {
       if (holders++ === 0) socket.ref();
       return () => {

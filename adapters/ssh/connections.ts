@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Ip } from '../../src/domain/identity.ts';
 import { FleetError } from '../../src/errors.ts';
 import { type Connection, type DialOptions, dial } from './connection.ts';
@@ -19,19 +20,30 @@ interface Entry {
   connection: Connection | undefined;
 }
 
-export function connections(portOf: (ip: Ip) => number, options: DialOptions): Connections {
+export interface ConnectionsOptions extends DialOptions {
+  /** At most how long the next attempt waits after a host was lost or not reached: what fell together does not knock together. */
+  readonly jitterMs: number;
+}
+
+export function connections(portOf: (ip: Ip) => number, options: ConnectionsOptions): Connections {
   const entries = new Map<Ip, Entry>();
+  const lost = new Set<Ip>();
   const closing = new AbortController();
   setMaxListeners(0, closing.signal);
 
   const open = (ip: Ip): Entry => {
     // Not with a caller's signal: the attempt may have other waiters by the time that one is aborted. It has its own limits.
-    const attempt = dial(ip, portOf(ip), options, closing.signal);
+    const delayed = lost.has(ip) && options.jitterMs > 0;
+    const attempt = (delayed ? shortly(options.jitterMs, closing.signal) : Promise.resolve()).then(() =>
+      dial(ip, portOf(ip), options, closing.signal),
+    );
     const entry: Entry = { attempt, connection: undefined };
     const forget = () => {
+      lost.add(ip);
       if (entries.get(ip) === entry) entries.delete(ip);
     };
     attempt.then((connection) => {
+      lost.delete(ip);
       entry.connection = connection;
       connection.client.once('close', forget);
       if (closing.signal.aborted) connection.drop();
@@ -58,6 +70,10 @@ export function connections(portOf: (ip: Ip) => number, options: DialOptions): C
     },
   };
 }
+
+/** Resolves also where the signal ends the wait: what comes next looks at it. */
+const shortly = (mostMs: number, signal: AbortSignal): Promise<void> =>
+  pause(Math.random() * mostMs, undefined, { signal }).catch(() => {});
 
 /** Waits for shared work no longer than the signal allows; the work goes on for whoever else waits. */
 function until<T>(signal: AbortSignal, what: string, work: Promise<T>): Promise<T> {

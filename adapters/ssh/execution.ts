@@ -6,7 +6,7 @@ import type { Connection } from './connection.ts';
 import { endedBy } from './failure.ts';
 
 /** More output than this on one stream is refused: it is held in memory whole. */
-const OUTPUT_BYTES = 1024 * 1024;
+export const OUTPUT_BYTES = 1024 * 1024;
 
 export interface Execution {
   /** The command and its host in words, for errors. */

@@ -1,22 +1,15 @@
 import type { Ip } from '../../src/domain/identity.ts';
-import type { SshAnswer } from '../../src/domain/instance.ts';
-import { SSH_CODES } from '../../src/domain/ssh.ts';
+import { refusalOf, SSH_CODES, type SshRefusal } from '../../src/domain/ssh.ts';
 import { FleetError, isFleetError } from '../../src/errors.ts';
 
-type Refusal = Exclude<SshAnswer, 'up'>;
-
-const ANSWERS: ReadonlyMap<string, Refusal> = new Map(
-  Object.entries(SSH_CODES).map(([answer, code]) => [code, answer as Refusal]),
-);
-
 /** No later attempt mends these: a person has to look at a key. */
-const LASTING: ReadonlySet<Refusal> = new Set(['auth-failed', 'host-key-changed']);
+const LASTING: ReadonlySet<SshRefusal> = new Set(['auth-failed', 'host-key-changed']);
 
-export const sshFailure = (answer: Refusal, ip: Ip, detail: string, cause?: unknown): FleetError =>
+export const sshFailure = (answer: SshRefusal, ip: Ip, detail: string, cause?: unknown): FleetError =>
   new FleetError(SSH_CODES[answer], `${ip}: ${detail}`, { retryable: !LASTING.has(answer), cause });
 
 /** The word for an error that {@link sshFailure} made, or null for any other. */
-export const answerOf = (error: unknown): Refusal | null => (isFleetError(error) ? (ANSWERS.get(error.code) ?? null) : null);
+export const answerOf = (error: unknown): SshRefusal | null => (isFleetError(error) ? refusalOf(error.code) : null);
 
 /** What is thrown for work that its signal ended. */
 export function endedBy(signal: AbortSignal, what: string): FleetError {

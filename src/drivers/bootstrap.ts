@@ -45,7 +45,7 @@ export function bootstrap(options: BootstrapOptions): Bootstrap {
   return {
     async read(ip, shell, deadlineMs, signal) {
       const argv = ['sh', '-c', LOOK, 'sh', ...words];
-      const { exit, stdout, stderr } = await shell.run(ip, argv, { deadlineMs }, signal);
+      const { exit, stdout, stderr } = await shell.run(ip, argv, { deadlineMs, onlyLooks: true }, signal);
       const [bootId, ...versions] = stdout.split('\n').map((line) => line.trim());
       if (exit !== 0 || versions.length <= marks.length) {
         throw new FleetError('ER0018', `${ip}: looking for its markers ended with ${exit}: ${excerpt(stderr)}`, {

@@ -4,12 +4,13 @@ import { type Do, doText, subjectText } from '../domain/command.ts';
 import type { Problem } from '../domain/heartbeat.ts';
 import { type EntityKey, type Ip, instanceKey, wantedOf } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
-import type { InstanceFacts } from '../domain/instance.ts';
+import type { InstanceFacts, SshAnswer } from '../domain/instance.ts';
 import { type Slots, slots } from '../domain/slots.ts';
-import { SSH_CODES } from '../domain/ssh.ts';
+import { refusalOf, SSH_CODES } from '../domain/ssh.ts';
 import { isFleetError, messageOf } from '../errors.ts';
 import { type BootstrapOptions, bootstrap } from './bootstrap.ts';
 import { type FenceOptions, fencing } from './fenced-shell.ts';
+import { stragglers } from './stragglers.ts';
 
 export interface ProbedOptions {
   readonly bootstrap?: BootstrapOptions;
@@ -30,7 +31,8 @@ export interface ProbedOptions {
  * its boot, and its rungs `bootstrapped` and `managed`. It performs `bootstrap` itself, over the shell; every other verb is the
  * cloud's.
  *
- * A host that does not answer within its deadline counts as an ssh timeout and delays no other. A bootstrap is accepted once it
+ * A host that does not answer within its deadline counts as an ssh timeout and delays no other, and one reading: it is then asked
+ * beside the readings until it answers. A bootstrap is accepted once it
  * has run to its end, so the signal of `perform` must allow for it. So many run at once, one on a host.
  *
  * @throws FleetError ER0230 for a rung that could not be brought about or known, or a fence that cannot be kept
@@ -58,23 +60,35 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
     return host;
   };
 
-  const probe = async (item: InstanceFacts, whole: AbortSignal): Promise<Probed> => {
-    const { ip } = item;
-    if (item.power?.state !== 'running' || ip === null) return { facts: item };
-    let facts = item;
+  /** Its rungs first, since whoever tells them answers: only where they are not told is it asked whether it answers at all. */
+  const probe = async (ip: Ip, subject: string, whole: AbortSignal): Promise<Probed> => {
+    let ssh: SshAnswer | undefined;
     try {
-      await withinDeadline(deadlineMs, `the probe of ${ip}`, whole, async (signal) => {
-        const ssh = await shell.reachable(ip, signal);
-        facts = { ...item, ssh };
-        if (ssh === 'up') facts = { ...facts, ...(await ladder.read(ip, shell, deadlineMs, signal)) };
+      return await withinDeadline(deadlineMs, `the probe of ${ip}`, whole, async (signal) => {
+        try {
+          return { seen: { ssh: 'up' as const, ...(await ladder.read(ip, shell, Math.ceil(deadlineMs / 2), signal)) } };
+        } catch (error) {
+          if (signal.aborted) throw error;
+          ssh = (isFleetError(error) && refusalOf(error.code)) || (await shell.reachable(ip, signal));
+          if (ssh === 'up') throw error;
+          return { seen: { ssh } };
+        }
       });
-      return { facts };
     } catch (error) {
-      const problem = { subject: item.id ?? ip, code: isFleetError(error) ? error.code : 'ER0235', message: messageOf(error) };
+      const problem = { subject, code: isFleetError(error) ? error.code : 'ER0235', message: messageOf(error) };
       // The whole running out of time says nothing about this host; its own deadline does.
-      const isOverdue = facts.ssh === undefined && problem.code === 'ER0212' && !whole.aborted;
-      return { facts: isOverdue ? { ...facts, ssh: 'timeout' } : facts, problem };
+      if (ssh === undefined && problem.code === 'ER0212' && !whole.aborted) ssh = 'timeout';
+      return { seen: ssh ? { ssh } : {}, problem };
     }
+  };
+
+  const ask = stragglers<Probed>(({ seen, problem }) => seen.ssh === 'up' && problem === undefined);
+
+  /** What cannot be told of a host that hangs is left out, so that what was known of it is doubted. */
+  const probeInTime = async (item: InstanceFacts, whole: AbortSignal): Promise<Probed> => {
+    const { ip, id } = item;
+    if (item.power?.state !== 'running' || ip === null) return { seen: {} };
+    return (await ask(ip, whole, (signal) => probe(ip, id ?? ip, signal))) ?? { seen: {} };
   };
 
   const remember = (items: readonly InstanceFacts[]) => {
@@ -123,11 +137,11 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
       remember(reading.items);
       const whole = deadline(totalMs, `probing the instances of ${driver.name}`, signal);
       try {
-        const probes = await inParallel(reading.items, parallel, (item) => probe(item, whole.signal));
+        const probes = await inParallel(reading.items, parallel, (item) => probeInTime(item, whole.signal));
         signal.throwIfAborted();
         return {
           ...reading,
-          items: probes.map(({ facts }) => facts),
+          items: reading.items.map((item, index) => ({ ...item, ...probes[index]?.seen })),
           problems: [...reading.problems, ...probes.flatMap(({ problem }) => problem ?? [])],
         };
       } finally {
@@ -155,7 +169,7 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
 }
 
 interface Probed {
-  readonly facts: InstanceFacts;
+  readonly seen: Pick<InstanceFacts, 'ssh' | 'bootId' | 'binaries' | 'agent'>;
   readonly problem?: Problem;
 }
 

@@ -8,8 +8,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Driver, PermittedCall, Shell } from '../../src/contracts.ts';
 import { asInstant, asToken, type Ip, instanceKey, parseIp, type Token } from '../../src/domain/identity.ts';
 import type { InstanceFacts, InstanceRung, InstanceVerb, Power, SshAnswer } from '../../src/domain/instance.ts';
+import { SSH_CODES } from '../../src/domain/ssh.ts';
 import type { BootstrapOptions } from '../../src/drivers/bootstrap.ts';
 import { probed } from '../../src/drivers/probed.ts';
+import { FleetError } from '../../src/errors.ts';
 import { freePort, loopback, makeSshKey, requires, type SshdServer, startSshd } from '../support/servers.ts';
 
 const never = new AbortController().signal;
@@ -43,11 +45,16 @@ function pretend(hosts: Readonly<Record<string, SshAnswer | 'hangs'>>): Shell & 
   return {
     asked,
     reachable(ip) {
-      asked.push(ip);
       const word = hosts[ip] ?? 'refused';
       return word === 'hangs' ? new Promise(() => {}) : Promise.resolve(word);
     },
-    run: async () => ({ exit: 0, stdout: 'boot-1\n', stderr: '' }),
+    run(ip) {
+      asked.push(ip);
+      const word = hosts[ip] ?? 'refused';
+      if (word === 'hangs') return new Promise(() => {});
+      if (word === 'up') return Promise.resolve({ exit: 0, stdout: 'boot-1\n', stderr: '' });
+      return Promise.reject(new FleetError(SSH_CODES[word], ip));
+    },
     put: async () => {},
   };
 }
@@ -88,6 +95,27 @@ describe('what a probe adds to the cloud', () => {
       ['local-10.0.0.1', 'ER0212'],
       ['local-10.0.0.3', 'ER0212'],
     ]);
+  });
+
+  test('is late for a host that hangs: it holds up one reading, and the next ones have its word once it is there', async () => {
+    const hosts: Record<string, SshAnswer | 'hangs'> = { '10.0.0.1': 'hangs', '10.0.0.2': 'up' };
+    const shell = pretend(hosts);
+    const driver = probed(cloudOf('10.0.0.1', '10.0.0.2'), shell, { deadlineMs: 1200 });
+    const read = async () => (await driver.observe(want, never)).items.map(({ ssh }) => ssh);
+    expect(await read()).toEqual(['timeout', 'up']);
+
+    const from = performance.now();
+    expect(await read()).toEqual([undefined, 'up']);
+    expect(performance.now() - from).toBeLessThan(1000);
+    await expect.poll(read).toEqual(['timeout', 'up']);
+    expect(await read()).toEqual([undefined, 'up']);
+
+    hosts['10.0.0.1'] = 'up';
+    await expect.poll(read).toEqual(['timeout', 'up']);
+    await expect.poll(read).toEqual(['up', 'up']);
+    const asked = shell.asked.length;
+    expect(await read()).toEqual(['up', 'up']);
+    expect(shell.asked.slice(asked)).toEqual(['10.0.0.1', '10.0.0.2']);
   });
 
   test('is nothing for a host whose turn did not come, and the reading is there in time', async () => {

@@ -263,6 +263,19 @@ requires('sshd')('a shell over ssh', () => {
       expect(proxy.connections().accepted).toBe(2);
     });
 
+    test('a host that was not reached is dialled again only after a while, and one that is new at once', async () => {
+      const [gone, stays] = [await startHost(), await startHost()];
+      await gone.stop();
+      const shell = shellTo(gone, {
+        jitterMs: 1e9,
+        port: new Map([gone, stays].map(({ address, port }) => [address, port])),
+        knownHosts: [gone, stays].map((each) => each.knownHostsLine()).join('\n'),
+      });
+      expect(await shell.reachable(gone.ip, signal)).toBe('refused');
+      await expect(shell.run(gone.ip, ['true'], { deadlineMs: 200 }, signal)).rejects.toMatchObject({ code: 'ER0212' });
+      expect(await shell.reachable(stays.ip, signal)).toBe('up');
+    });
+
     test('a host that goes and comes back is refused, then up', async () => {
       const host = await startHost();
       const shell = shellTo(host);

@@ -3,9 +3,11 @@ import * as fleetbeat from 'fleetbeat';
 import * as webhook from 'fleetbeat/adapters/doctors/webhook';
 import * as ec2 from 'fleetbeat/adapters/ec2';
 import * as journaled from 'fleetbeat/adapters/journaled';
+import * as local from 'fleetbeat/adapters/local';
 import * as memcached from 'fleetbeat/adapters/memcached';
 import * as memory from 'fleetbeat/adapters/memory';
 import * as sqlite from 'fleetbeat/adapters/sqlite';
+import * as ssh from 'fleetbeat/adapters/ssh';
 import * as testing from 'fleetbeat/testing';
 import * as wire from 'fleetbeat/wire';
 import { describe, expect, test } from 'vitest';
@@ -20,6 +22,7 @@ import { interleaved, percentile } from '../../bench/measure.ts';
 import { createHandLoop } from '../../bench/peers/hand-loop.ts';
 import { createKeyedDiff } from '../../bench/peers/keyed-diff.ts';
 import { jsonPrinter, tablePrinter } from '../../bench/print.ts';
+import { probing } from '../../bench/probing.ts';
 import { reaction } from '../../bench/reaction.ts';
 import { recordingStore, replay } from '../../bench/recording.ts';
 import { createScene } from '../../bench/scene.ts';
@@ -28,9 +31,11 @@ import { select } from '../../bench/selection.ts';
 const library = {
   ...fleetbeat,
   ...journaled,
+  ...local,
   ...memcached,
   ...memory,
   ...sqlite,
+  ...ssh,
   ...webhook,
   ...wire,
   ...ec2,
@@ -96,6 +101,14 @@ describe('what is measured', () => {
     for (const { ours, peer } of figures) expect([typeof ours, typeof peer]).toEqual(['number', 'number']);
   });
 
+  test('a beat over hosts on kept connections stands beside a process of ssh for each', async () => {
+    const figures = await all(probing(library, EVERYTHING, { spoken: 3, real: 1, beats: 2, echoed: 2 }));
+    const ids = ['', '.parallel', '.cpu', '.first', '.hung', '.sshd'].map((part) => `P4${part}`);
+    expect(figures.map(({ id }) => id)).toEqual(ids.slice(0, figures.length));
+    for (const { id, ours } of figures) expect(ours, id).toBeGreaterThan(0);
+    expect(figures.find(({ id }) => id === 'P4.cpu')?.goal).toBe('ours <= 0.5');
+  });
+
   test('nothing runs that was not asked for', async () => {
     const nothing = select(['P7']);
     expect(await all(beats(library, nothing))).toEqual([]);
@@ -103,6 +116,7 @@ describe('what is measured', () => {
     expect(await all(firing(library, nothing))).toEqual([]);
     expect(await all(doctors(library, nothing))).toEqual([]);
     expect(await all(reaction(library, nothing))).toEqual([]);
+    expect(await all(probing(library, nothing))).toEqual([]);
   });
 });
 
