@@ -1,4 +1,5 @@
 import { type KnownCode, textOf } from './domain/codes.ts';
+import { printable } from './domain/printable.ts';
 
 const BRAND = Symbol.for('fleetbeat.FleetError');
 
@@ -14,14 +15,15 @@ export class FleetError extends Error {
 
   /**
    * @param code what went wrong, from the table of codes
-   * @param detail what, where, found, allowed: one sentence for a person
+   * @param detail what, where, found, allowed: one sentence for a person; whatever a terminal or a log would obey is escaped
    * @param options `retryable` (false unless said) and `cause`
    */
   constructor(code: KnownCode, detail: string, options: { readonly retryable?: boolean; readonly cause?: unknown } = {}) {
-    super(`${textOf(code)}: ${detail}`, 'cause' in options ? { cause: options.cause } : undefined);
+    const said = printable(detail);
+    super(`${textOf(code)}: ${said}`, 'cause' in options ? { cause: options.cause } : undefined);
     Object.defineProperty(this, BRAND, { value: true });
     this.code = code;
-    this.detail = detail;
+    this.detail = said;
     this.retryable = options.retryable ?? false;
   }
 }
@@ -32,5 +34,5 @@ export const isFleetError = (error: unknown): error is FleetError =>
 /** The message of whatever was thrown. */
 export const messageOf = (error: unknown): string => {
   if (isFleetError(error)) return error.detail;
-  return error instanceof Error ? error.message : String(error);
+  return printable(error instanceof Error ? error.message : String(error));
 };

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
+import { printable } from '../domain/printable.ts';
 import { FleetError } from '../errors.ts';
-import { printable } from '../wire/refusal.ts';
 import type { AuditAsked } from './audit-options.ts';
 import { findConfiguration } from './config/find.ts';
 import { readConfiguration } from './config/read.ts';

@@ -1,6 +1,6 @@
+import { printable } from '../domain/printable.ts';
 import { messageOf } from '../errors.ts';
 import { fromActions, fromChanges, fromReply, type WireDocument, write } from '../wire/index.ts';
-import { printable } from '../wire/refusal.ts';
 import { answerLine } from './answer.ts';
 import { answersTo } from './batch.ts';
 import { findConfiguration } from './config/find.ts';

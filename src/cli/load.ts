@@ -1,5 +1,5 @@
+import { printable } from '../domain/printable.ts';
 import { FleetError } from '../errors.ts';
-import { printable } from '../wire/refusal.ts';
 
 const MISSING = /Cannot find (?:package|module) '([^']+)'/;
 

@@ -1,6 +1,6 @@
 import type { Command } from '../domain/command.ts';
+import { printable } from '../domain/printable.ts';
 import { FleetError, isFleetError, messageOf } from '../errors.ts';
-import { printable } from '../wire/refusal.ts';
 import { type Answer, answerLine, refusal } from './answer.ts';
 import { ask } from './ask.ts';
 import { answersTo } from './batch.ts';

@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { printable } from '../wire/refusal.ts';
+import { printable } from '../domain/printable.ts';
 import type { AuditAsked } from './audit-options.ts';
 import { addAudit } from './audit-program.ts';
 import { addBill, type BillAsked } from './bill-program.ts';

@@ -1,5 +1,5 @@
+import { printable } from '../domain/printable.ts';
 import { isFleetError } from '../errors.ts';
-import { printable } from '../wire/refusal.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { type Handlers, parseArguments } from './program.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import { printable } from '../wire/refusal.ts';
+import { printable } from '../domain/printable.ts';
 import type { Output } from './terminal.ts';
 
 /**

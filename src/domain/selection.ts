@@ -3,6 +3,7 @@ import type { Problem } from './heartbeat.ts';
 import { type EntityKey, type Ip, instanceKey, parseIp, serviceKey } from './identity.ts';
 import { INSTANCE_VERBS, type InstanceVerb } from './instance.ts';
 import { instanceLane, type Known } from './plan.ts';
+import { printable } from './printable.ts';
 import { isOfType, SERVICE_VERBS, type Service, type ServiceVerb } from './service.ts';
 import type { View } from './view.ts';
 
@@ -14,7 +15,10 @@ export interface Target {
 
 type Selected = { readonly targets: readonly Target[] } | { readonly rejected: Problem };
 
-const refuse = (code: Problem['code'], subject: string, message: string): Selected => ({ rejected: { subject, code, message } });
+/** The subject is what was asked, word for word; the message is for people, and whoever asked may be a stranger. */
+const refuse = (code: Problem['code'], subject: string, message: string): Selected => ({
+  rejected: { subject, code, message: printable(message) },
+});
 
 /** What a command is aimed at. What it names and nobody knows is refused, with what is known. */
 export function targetsOf(command: Command, known: Known): Selected {

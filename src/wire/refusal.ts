@@ -1,4 +1,5 @@
 import type { KnownCode } from '../domain/codes.ts';
+import { printable } from '../domain/printable.ts';
 import { FleetError } from '../errors.ts';
 
 /** Where something stands in a document: names of fields and positions in lists. */
@@ -22,16 +23,6 @@ export const malformed = (parts: Refusal): FleetError => refusal('ER0222', parts
 export const tooLarge = (parts: Refusal): FleetError => refusal('ER0223', parts);
 
 const SHOWN_LENGTH = 40;
-
-/** What a terminal might obey or hide: control characters, marks of direction, separators of lines. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
-
-/** `text` with everything that is no visible character or blank written as `\uXXXX`. */
-export const printable = (text: string): string =>
-  text.replace(UNPRINTABLE, (char) => {
-    const codePoint = char.codePointAt(0) ?? 0;
-    return codePoint > 0xffff ? `\\u{${codePoint.toString(16)}}` : `\\u${codePoint.toString(16).padStart(4, '0')}`;
-  });
 
 /** A value as an error may show it: short, printable, never the inside of an object or list. */
 export function shown(value: unknown): string {

@@ -206,6 +206,6 @@ describe('the reader of import lines', () => {
 
   test('finds the files of the project', () => {
     expect(sourceFiles('src')).toContain('src/domain/identity.ts');
-    expect(importsOf('src/errors.ts').map(({ target }) => target)).toEqual(['src/domain/codes.ts']);
+    expect(importsOf('src/errors.ts').map(({ target }) => target)).toEqual(['src/domain/codes.ts', 'src/domain/printable.ts']);
   });
 });

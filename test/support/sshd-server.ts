@@ -16,6 +16,8 @@ export interface SshdOptions {
   readonly authorizedKeys: readonly string[];
   /** More lines of sshd_config; the first of a keyword counts, and these are first. */
   readonly config?: readonly string[];
+  /** More of the environment of commands. */
+  readonly env?: Readonly<Record<string, string>>;
   /** A folder of its home that is a small disk of its own; it takes root, and is gone with the server. */
   readonly disk?: { readonly folder: string; readonly mebibytes: number };
 }
@@ -70,7 +72,9 @@ export async function startSshd(options: SshdOptions): Promise<SshdServer> {
     `HostKey "${hostKey.path}"`,
     `PidFile none`,
     `AuthorizedKeysFile "${join(folder, 'authorized_keys')}"`,
-    `SetEnv "HOME=${home}"`,
+    `SetEnv ${Object.entries({ HOME: home, ...options.env })
+      .map(([name, value]) => `"${name}=${value}"`)
+      .join(' ')}`,
     'StrictModes no',
     'UsePAM no',
     'UseDNS no',

@@ -1,9 +1,9 @@
 import type { AnyServiceKind, Driver, Shell, Store } from '../../contracts.ts';
 import { asInstant, type EntityKey, type Ip } from '../../domain/identity.ts';
 import type { InstanceFacts } from '../../domain/instance.ts';
+import { printable } from '../../domain/printable.ts';
 import { messageOf } from '../../errors.ts';
 import type { FleetOptions } from '../../face.ts';
-import { printable } from '../../wire/refusal.ts';
 import { parseDuration } from '../duration.ts';
 import type { Configuration } from './check.ts';
 import { type ConfiguredCloud, isRemote } from './cloud-fields.ts';

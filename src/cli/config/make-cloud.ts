@@ -1,7 +1,7 @@
 import type { Driver } from '../../contracts.ts';
 import type { InstanceFacts } from '../../domain/instance.ts';
+import { printable } from '../../domain/printable.ts';
 import { isFleetError, messageOf } from '../../errors.ts';
-import { printable } from '../../wire/refusal.ts';
 import { load } from '../load.ts';
 import type { RemoteCloud } from './cloud-fields.ts';
 import { fileText } from './file-text.ts';

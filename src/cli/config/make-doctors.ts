@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
 import type { Doctor, DoctorWire } from '../../contracts.ts';
 import type { EntityKey, Ip } from '../../domain/identity.ts';
+import { printable } from '../../domain/printable.ts';
 import { isFleetError, messageOf } from '../../errors.ts';
 import { doctorWire } from '../../wire/index.ts';
-import { type Path, printable } from '../../wire/refusal.ts';
+import type { Path } from '../../wire/refusal.ts';
 import { load } from '../load.ts';
 import type { Configuration } from './check.ts';
 import type { ConfiguredDoctor } from './doctor-fields.ts';

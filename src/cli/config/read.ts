@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { printable } from '../../domain/printable.ts';
 import { messageOf } from '../../errors.ts';
 import { DEFAULT_LIMITS } from '../../wire/index.ts';
-import { type Path, printable } from '../../wire/refusal.ts';
+import type { Path } from '../../wire/refusal.ts';
 import { positionOf, scan } from '../../wire/scan.ts';
 import { type Configuration, check } from './check.ts';
 import { configurationError, type Origin } from './mistake.ts';

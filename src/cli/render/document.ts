@@ -1,4 +1,5 @@
 import { textOf } from '../../domain/codes.ts';
+import { printable } from '../../domain/printable.ts';
 import type {
   ActionRow,
   ConsoleRow,
@@ -11,7 +12,6 @@ import type {
   ServiceRow,
   WireDocument,
 } from '../../wire/index.ts';
-import { printable } from '../../wire/refusal.ts';
 import { ageText } from '../duration.ts';
 import { type Look, type Paint, tinted } from './look.ts';
 import { type Column, table } from './table.ts';

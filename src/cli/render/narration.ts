@@ -1,11 +1,11 @@
 import type { Action } from '../../domain/action.ts';
 import { type Do, doText } from '../../domain/command.ts';
 import { type EntityKey, nameOf } from '../../domain/identity.ts';
+import { printable } from '../../domain/printable.ts';
 import { triggerText } from '../../domain/trigger.ts';
 import type { Change } from '../../domain/view.ts';
 import { messageOf } from '../../errors.ts';
 import type { Fleet } from '../../index.ts';
-import { printable } from '../../wire/refusal.ts';
 import { type Paint, tinted } from './look.ts';
 
 /** A verb as a person reads it: without the parts of a key that only tell machines apart. */

@@ -1,5 +1,5 @@
 import CliTable from 'cli-table3';
-import { printable } from '../../wire/refusal.ts';
+import { printable } from '../../domain/printable.ts';
 import type { Look } from './look.ts';
 
 /** One column: its title, and how the text of a cell is coloured once it is safe to show. */
