@@ -5,6 +5,7 @@ import { printable } from '../../domain/printable.ts';
 import { messageOf } from '../../errors.ts';
 import type { FleetOptions } from '../../face.ts';
 import { parseDuration } from '../duration.ts';
+import { bootstrapOf } from './bootstrap-fields.ts';
 import type { Configuration } from './check.ts';
 import { type ConfiguredCloud, isRemote } from './cloud-fields.ts';
 import { kindsOf } from './kinds.ts';
@@ -13,6 +14,7 @@ import { keptDoctors, makeDoctors } from './make-doctors.ts';
 import { configurationError } from './mistake.ts';
 import { openStore } from './open-store.ts';
 import { type Renewable, renewable } from './renewable.ts';
+import { pathIn } from './settled.ts';
 import { shellOf } from './ssh.ts';
 
 /** What a configuration comes to: all that a fleet is made of, and how to let go of it. */
@@ -103,12 +105,16 @@ async function worldOf(configuration: Configuration, shell: Shell | undefined, a
     import('../../drivers/over-shell.ts'),
     import('../../drivers/probed.ts'),
   ]);
+  const options = {
+    bootstrap: bootstrapOf(bootstrap, (path) => pathIn(around.origin, path)),
+    bootstraps: bootstrap.parallel,
+  };
   const fence = configuration.ssh?.fence === true ? {} : (configuration.ssh?.fence ?? {});
   return {
     kinds,
     worldOn(store) {
       const { driver, readAnew } = cloudOn(store);
-      const instances = [probed(driver, shell, { bootstrap, fence })];
+      const instances = [probed(driver, shell, { ...options, fence })];
       return { drivers: { instances, services: [overShell(kinds, shell, { everyMs: around.everyMs, fence })] }, readAnew };
     },
   };

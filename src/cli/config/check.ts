@@ -183,7 +183,7 @@ const hostKeysCanBeKnown: Contradiction = ({ ssh }) => {
 };
 
 const bootstrapHasShell: Contradiction = ({ bootstrap, ssh }) =>
-  (bootstrap.binaries || bootstrap.agent) && !ssh
+  (bootstrap.binaries || (bootstrap.agent && bootstrap.agent !== 'none')) && !ssh
     ? { path: ['bootstrap'], found: 'a bootstrap without ssh', allowed: 'with the section ssh: it is run on the instances' }
     : null;
 

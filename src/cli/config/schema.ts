@@ -5,6 +5,7 @@ import { DEFAULT_POLICY, type Policy } from '../../domain/policy.ts';
 import { ROLES } from '../../domain/service.ts';
 import { isObject } from '../../wire/json.ts';
 import { bill } from './bill-fields.ts';
+import { bootstrap, type ConfiguredBootstrap } from './bootstrap-fields.ts';
 import { cloud } from './cloud-fields.ts';
 import { type ConfiguredDoctor, doctor } from './doctor-fields.ts';
 import * as f from './fields.ts';
@@ -72,16 +73,6 @@ const policyFields = Object.fromEntries(
   Object.entries(DEFAULT_POLICY).map(([field, byDefault]) => [field, policyNumber(byDefault)]),
 ) as Readonly<Record<keyof Policy, ReturnType<typeof policyNumber>>>;
 
-const MARKER = text('the absolute path of a file', (found) => /^\/[^\0]*[^/\0]$/.test(found));
-const VERSION = text('1 to 100 printable characters without blanks', (found) => /^[!-~]{1,100}$/.test(found));
-
-const bootstrapStep = section({
-  argv: described('What is run on the instance to bring the rung about.', f.argv),
-  marker: described('A file of the instance that says it holds.', MARKER),
-  version: described('What the marker has to say; another version makes instances climb again.', optional(VERSION, '1')),
-  deadlineMs: described('How long argv may take.', optional(f.wholeNumber(1, 24 * 3_600_000), 600_000)),
-});
-
 const audit = section({
   file: described('What is written to; full ones stand beside it.', f.path),
   maxBytes: described('A file of this size is full.', optional(f.wholeNumber(4096, 2 ** 40), 16 * 1024 ** 2)),
@@ -105,22 +96,14 @@ export const configurationSchema = section({
   bill: described('What requests to clouds cost, and how many there may be.', optional(bill, {})),
   audit: described('A log of what was seen and done, that shows whether it was changed.', optional(audit)),
   ssh: described('How instances are reached. Their host keys are always verified.', optional(ssh)),
-  bootstrap: described(
-    'How rungs 4 and 5 are brought about, and told.',
-    optional(
-      section({
-        binaries: described('Rung 4, bootstrapped.', optional(bootstrapStep)),
-        agent: described('Rung 5, managed.', optional(bootstrapStep)),
-      }),
-      {},
-    ),
-  ),
+  bootstrap: described('How rungs 4 and 5 are brought about, and told.', optional(bootstrap, {})),
   policy: described("The library's numbers, milliseconds where their name ends in Ms.", optional(section(policyFields), {})),
   beatEvery: described('How often a command beats until its outcome.', optional(f.duration, '2s')),
 });
 
 /** A configuration whose fields are all as they have to be. */
-export type Configured = Omit<v.InferOutput<typeof configurationSchema>, 'doctors'> & {
+export type Configured = Omit<v.InferOutput<typeof configurationSchema>, 'doctors' | 'bootstrap'> & {
+  readonly bootstrap: ConfiguredBootstrap;
   readonly doctors: readonly ConfiguredDoctor[];
 };
 export type { ConfiguredCloud } from './cloud-fields.ts';
