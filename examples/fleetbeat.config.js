@@ -6,7 +6,10 @@
 //   doctors: [{ name: 'pager', script: ['./page', '--team', 'db'] }],
 //   audit: { file: '/var/log/fleetbeat/audit.jsonl', keep: 30 },
 //   ssh: { username: 'admin', identityFile: 'id_ed25519', knownHosts: 'known_hosts' },
-//   bootstrap: { binaries: { argv: ['sudo', 'apt-get', 'install', '-y', 'memcached'], marker: '/var/lib/fleetbeat/binaries' } },
+//   bootstrap: {
+//     binaries: { artefact: { file: 'shop-1.4.2.tar.gz', version: '1.4.2', to: '~/shop' } },
+//     agent: { unit: { to: '~/fleetbeat' } },
+//   },
 //
 // `fleetbeat config rules` lists everything that may stand here. JSON and YAML say the same.
 

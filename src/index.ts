@@ -68,10 +68,11 @@ export {
 } from './domain/service.ts';
 export { NOW, type Trigger, triggerText } from './domain/trigger.ts';
 export type { Change, View } from './domain/view.ts';
+export type { Artefact, BootstrapArtefact, BootstrapOptions, BootstrapRung, BootstrapUnit, Unit } from './drivers/bootstrap.ts';
 export { type Aged, type Cached, type CachedOptions, cached } from './drivers/cached.ts';
 export { type FenceOptions, fencedShell } from './drivers/fenced-shell.ts';
 export { overShell } from './drivers/over-shell.ts';
-export { probed } from './drivers/probed.ts';
+export { type ProbedOptions, probed } from './drivers/probed.ts';
 export { FleetError, isFleetError } from './errors.ts';
 export type { ArmOptions, BillOptions, Fleet, FleetEvents, FleetOptions, GlobalHeartbeat, Reply } from './face.ts';
 export { createFleet } from './fleet.ts';
