@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { probed } from 'fleetbeat';
 import { local } from 'fleetbeat/adapters/local';
@@ -7,11 +6,11 @@ import { type SshShell, ssh } from 'fleetbeat/adapters/ssh';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PermittedCall, Shell } from '../../src/contracts.ts';
 import { asInstant, asToken, type Ip, parseIp } from '../../src/domain/identity.ts';
-import { AGENT, startScript } from '../../src/drivers/bootstrap/agent-scripts.ts';
+import { AGENT, START } from '../../src/drivers/bootstrap/agent-scripts.ts';
 import type { BootstrapOptions, Unit } from '../../src/drivers/bootstrap.ts';
 import { startedAt } from '../support/process-table.ts';
-import { serverFolder } from '../support/run-folder.ts';
 import { loopback, makeSshKey, requires, type SshdServer, startSshd } from '../support/servers.ts';
+import { hasSystemd, startSystemd } from '../support/systemd-machine.ts';
 
 const never = new AbortController().signal;
 
@@ -179,27 +178,30 @@ requires('sshd')('an agent', () => {
   });
 });
 
-describe.runIf(process.getuid?.() === 0 || process.env.CI !== undefined)('under systemd, as root', () => {
-  test('an agent is a unit that is enabled and restarted', () => {
-    const folder = serverFolder('systemd');
-    const [units, to, bin] = ['units', 'agent', 'bin'].map((name) => join(folder, name)) as [string, string, string];
-    for (const each of [units, bin]) mkdirSync(each);
-    const log = join(folder, 'log');
-    writeFileSync(
-      join(bin, 'systemctl'),
-      `#!/bin/sh
-echo "$*" >>'${log}'
-[ "$1" != restart ] || setsid $(sed -n 's/^ExecStart=//p' '${units}'/"$2") </dev/null >/dev/null 2>&1 &
-`,
-    );
-    chmodSync(join(bin, 'systemctl'), 0o755);
-    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
-    execFileSync('sh', ['-c', startScript(folder, units), 'sh', to, 'v1', '1', AGENT], { env });
-    expect(readFileSync(log, 'utf8')).toBe('daemon-reload\nenable fleetbeat-agent.service\nrestart fleetbeat-agent.service\n');
-    expect(readFileSync(join(units, 'fleetbeat-agent.service'), 'utf8')).toContain(
-      `ExecStart=/bin/sh ${to}/agent\nRestart=always\n`,
-    );
-    expect(readFileSync(join(to, 'beat'), 'utf8')).toMatch(/^v1 /);
-    endAgent(to);
+const advice = hasSystemd() ? '' : ' (it takes root, cgroups of version 2 and systemd: npm run test:setup)';
+describe.runIf(advice === '' || process.env.CI !== undefined)(`a host whose init is systemd${advice}`, () => {
+  test('has its agent as a unit, which is started again where it was killed, and with the host', async () => {
+    const host = await startSystemd();
+    const folder = '/var/lib/fleetbeat';
+    const beat = () => host.run(['cat', `${folder}/beat`]).catch(() => '');
+    const pid = async () => (await beat()).split(' ')[4] ?? '';
+    try {
+      await host.run(['sh', '-c', START, 'sh', folder, 'v1', '1', AGENT]);
+      expect(await beat()).toMatch(/^v1 /);
+      const first = await pid();
+      expect(await host.run(['systemctl', 'show', '--property', 'MainPID', 'fleetbeat-agent'])).toBe(`MainPID=${first}\n`);
+
+      await host.run(['kill', '-KILL', first]);
+      await expect.poll(pid).not.toBe(first);
+
+      await host.run(['rm', `${folder}/beat`]);
+      await host.reboot();
+      await expect.poll(beat).toMatch(/^v1 /);
+
+      await host.run(['sh', '-c', START, 'sh', folder, 'v2', '1', AGENT]);
+      expect(await beat()).toMatch(/^v2 /);
+    } finally {
+      await host.stop();
+    }
   });
 });

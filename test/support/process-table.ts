@@ -54,6 +54,8 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+export const childrenOf = (pid: number): readonly number[] => allPids().filter((each) => stat(each)?.parent === pid);
+
 /** Parents before children. */
 function family(root: number): readonly number[] {
   const children = new Map<number, number[]>();

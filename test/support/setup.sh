@@ -5,6 +5,7 @@ set -euo pipefail
 missing=()
 command -v memcached >/dev/null || missing+=(memcached)
 command -v mariadb >/dev/null && command -v mariadb-dump >/dev/null || missing+=(mariadb-client)
+[ -x /lib/systemd/systemd ] || missing+=(systemd)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 [ -x /usr/sbin/haproxy ] || missing+=(haproxy)
 [ -x /usr/sbin/keepalived ] || missing+=(keepalived)

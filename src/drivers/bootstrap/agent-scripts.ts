@@ -74,11 +74,8 @@ const UNIT = 'fleetbeat-agent.service';
 /**
  * Words: folder, version, interval in seconds, the text of the agent, and the argv of what it keeps running, if any. Ends once it beats.
  * Root has it run by systemd, where that runs; else it is a process by itself, until the machine is switched off.
- *
- * @param running the folder that is there where systemd runs
- * @param units where units of the administrator belong
  */
-export const startScript = (running = '/run/systemd/system', units = '/etc/systemd/system'): string => `${PLACE}${BEATING}
+export const START = `${PLACE}${BEATING}
 version=$2 every=$3 agent=$4
 shift 4
 case $place in *[!A-Za-z0-9._/+-]*) fail "the folder of an agent has a plain path, found $place" ;; esac
@@ -102,8 +99,8 @@ printf '%s\\n' "$version" "$every" "$@" >"$place/words.part" && mv -f "$place/wo
 printf %s "$agent" >"$place/agent.part" && mv -f "$place/agent.part" "$place/agent" || exit
 rm -f "$place/beat"
 
-if [ -d ${running} ] && [ "$(id -u)" -eq 0 ]; then
-  units=${units}
+if [ -d /run/systemd/system ] && [ "$(id -u)" -eq 0 ]; then
+  units=/etc/systemd/system
   printf '%s\\n' '[Unit]' 'Description=fleetbeat agent' 'After=network.target' '' '[Service]' "ExecStart=/bin/sh $place/agent" \\
     'Restart=always' 'RestartSec=1' '' '[Install]' 'WantedBy=multi-user.target' >"$units/${UNIT}.part" &&
     mv -f "$units/${UNIT}.part" "$units/${UNIT}" || exit

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { excerpt } from '../../domain/excerpt.ts';
 import { FleetError } from '../../errors.ts';
-import { AGENT, startScript } from './agent-scripts.ts';
+import { AGENT, START } from './agent-scripts.ts';
 import { type Rung, runScript } from './host.ts';
 
 /** A small program on the host that says again and again that it runs there, and may keep another one running. */
@@ -45,7 +45,7 @@ export function agentRung(name: string, { unit: { to, argv = [], everyMs = 5000 
     version,
     async climb(host) {
       const words = [to, version, String(every), AGENT, ...argv];
-      await runScript(host, startScript(), words, { what: `the start of its ${name}`, deadlineMs: 60_000 + 3 * everyMs });
+      await runScript(host, START, words, { what: `the start of its ${name}`, deadlineMs: 60_000 + 3 * everyMs });
     },
   };
 }
