@@ -146,16 +146,18 @@ export function believe(
   what: Pick<Belief, 'ip' | 'raw' | 'role' | 'mark' | 'gone'>,
 ): Belief {
   const before = row.belief.source === null ? null : row.belief;
+  // As the view will say it: a reading that comes late has begun before one that did not say so yet.
+  const readAt = what.gone ? lastUnlisted(row) : row.readAt;
   return {
     derived,
-    heldSince: sweep.heldSince(before, derived.holds, row.readAt),
+    heldSince: sweep.heldSince(before, derived.holds, readAt),
     ip: what.ip,
     source: sweep.source.name,
     raw: what.raw,
     role: what.role,
     mark: what.mark,
     gone: what.gone,
-    since: before?.derived.state === derived.state ? before.since : row.readAt,
+    since: before?.derived.state === derived.state ? before.since : readAt,
   };
 }
 
