@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { excerpt } from '../../../src/domain/excerpt.ts';
+import { FOREIGN, guardSocket } from '../../host/guarded-socket.ts';
 import { reveal, scrubber } from '../../http/secret.ts';
 import { type Mariadb, secretsOf } from './service.ts';
 
@@ -75,6 +76,7 @@ function open(of: Mariadb): Link {
     return connection;
   });
   ready.catch(() => socket.destroy());
+  guardSocket(socket, 'MariaDB');
   return { socket, ready };
 }
 
@@ -121,5 +123,5 @@ function failureOf(error: unknown): { readonly code: string | undefined; readonl
     readonly message?: string;
   };
   if (sqlMessage !== undefined) return { code, text: `refuses with ${errno ?? code}: ${sqlMessage}` };
-  return { code, text: code === SILENT ? String(message) : `failed: ${code ?? message}` };
+  return { code, text: code === SILENT || code === FOREIGN ? String(message) : `failed: ${code ?? message}` };
 }

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { excerpt } from '../../../src/domain/excerpt.ts';
+import { FOREIGN, guardSocket } from '../../host/guarded-socket.ts';
 import { reveal, type Secret, scrubber } from '../../http/secret.ts';
 
 /** Who asks: a user that may log in, and needs no rights. */
@@ -44,13 +45,15 @@ export async function askThrough(
   const giveUp = () => socket.destroy(new Error(`did not answer within ${deadlineMs} ms`));
   bounded.addEventListener('abort', giveUp, { once: true });
   try {
-    const connection = await createConnection({
+    const ready = createConnection({
       stream: () => socket,
       user: monitor.user,
       password: reveal(monitor.password),
       // They would show the password, or what it can be found from, to whoever listens there.
       authPlugins: { mysql_clear_password: refuse, sha256_password: refuse, caching_sha2_password: refuse },
     });
+    guardSocket(socket, 'MySQL');
+    const connection = await ready;
     connection.on('error', () => socket.destroy());
     const [rows] = await connection.query<RowDataPacket[]>(QUESTION);
     return readAnswer(rows[0]);
@@ -93,5 +96,5 @@ function reasonOf(error: unknown): string {
     readonly message?: string;
   };
   if (sqlMessage !== undefined) return `refuses with ${errno ?? code}: ${sqlMessage}`;
-  return `failed: ${code ?? message}`;
+  return code === FOREIGN ? String(message) : `failed: ${code ?? message}`;
 }
