@@ -105,7 +105,8 @@ export function makeMachine(bridge: Bridge, plug: Plug, name: string, authorized
     const entered = ['mount', 'uts', 'ipc', 'net', 'pid', 'root'].map((namespace) => `--${namespace}`);
     const command = ['--target', `${whileOn().init}`, ...entered, '--wd=/', 'env', '-i', ...ENVIRONMENT, ...argv];
     const running = promisify(execFile)('nsenter', command, { maxBuffer: 64 * 1024 * 1024 });
-    running.child.stdin?.end(input);
+    // A command may end before it has read its input; where it should not have, its exit code says so.
+    running.child.stdin?.on('error', () => {}).end(input);
     return running.then(({ stdout }) => stdout);
   };
 
