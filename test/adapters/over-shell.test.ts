@@ -110,7 +110,13 @@ describe('a reading of services over a shell', () => {
     });
     const { items } = await open(kind, ['a', 'b', 'c']).observe(want, never);
     expect(items.map(({ code }) => code)).toEqual(['000000', 'ER0200', '000000']);
-    expect(items[1]).toEqual({ name: 'b', readAt: 1000, code: 'ER0200', holds: {}, reason: 'ssh timeout: 10.0.0.1 is away\\u001b[2J' });
+    expect(items[1]).toEqual({
+      name: 'b',
+      readAt: 1000,
+      code: 'ER0200',
+      holds: {},
+      reason: 'ssh timeout: 10.0.0.1 is away\\u001b[2J',
+    });
   });
 
   test('is not held up by a probe that hangs and heeds no signal', async () => {
