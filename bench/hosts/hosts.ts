@@ -32,8 +32,7 @@ const PROCESSES = 2;
 
 export async function startHosts(counts: { readonly spoken: number; readonly real: number }): Promise<Hosts> {
   const folder = mkdtempSync(join(tmpdir(), 'fleetbeat-bench-'));
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
-  const key = ssh2.utils.generateKeyPairSync('ed25519');
+  const [hostKey, key] = [readableKey(), readableKey()];
   const identity = join(folder, 'id_ed25519');
   writeFileSync(identity, key.private, { mode: 0o600 });
   writeFileSync(join(folder, 'host_key'), hostKey.private, { mode: 0o600 });
@@ -55,7 +54,9 @@ export async function startHosts(counts: { readonly spoken: number; readonly rea
       const own = spoken.filter((__, i) => i % PROCESSES === n);
       const argv = ['--import', 'tsx', PROTOCOL, String(port), hostKey.private, ...own];
       const child = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
-      await once(child.stdout, 'data');
+      const died = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the hosts ended with ${code}`)));
+      await Promise.race([once(child.stdout, 'data'), died]);
+      died.catch(() => {});
       return child;
     }),
   );
@@ -78,4 +79,12 @@ export async function startHosts(counts: { readonly spoken: number; readonly rea
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A key pair. One in some two hundred that ssh2 makes, it cannot read again. */
+function readableKey(): { readonly private: string; readonly public: string } {
+  for (;;) {
+    const pair = ssh2.utils.generateKeyPairSync('ed25519');
+    if (!(ssh2.utils.parseKey(pair.private) instanceof Error)) return pair;
+  }
 }
