@@ -12,12 +12,17 @@ export const FOREIGN = 'FOREIGN';
  */
 export function guardSocket(socket: Socket, protocol: string): void {
   for (const listener of socket.listeners('data')) {
+    let isForeign = false;
     socket.removeListener('data', listener as () => void);
     socket.on('data', (bytes) => {
+      if (isForeign) return;
       try {
         listener.call(socket, bytes);
       } catch (cause) {
-        socket.destroy(Object.assign(new Error(`does not speak the protocol of ${protocol}`, { cause }), { code: FOREIGN }));
+        isForeign = true;
+        const error = Object.assign(new Error(`does not speak the protocol of ${protocol}`, { cause }), { code: FOREIGN });
+        // Not at once: who has just been given its connection, by the same bytes, is to hear its errors first.
+        setImmediate(() => socket.destroy(error));
       }
     });
   }

@@ -14,7 +14,7 @@ import { lossyStore } from '../support/lossy-store.ts';
 import { type MemcachedServer, requires, startMemcached } from '../support/servers.ts';
 
 /** Longer than a host needs to notice a loss on a busy machine. */
-const SETTLE_MS = 60;
+const SETTLE_MS = 200;
 
 const stores: Store[] = [];
 const close = async () => {
