@@ -41,6 +41,8 @@ export function createDecisions(fleet: {
       actions.evaluate(now(), written.lane);
       return written;
     }
+    // It may have ended since it was looked up, and nobody is told twice.
+    if (queue.get(id)?.token !== action.token) return found(id);
     const written = once(events, 'action', (told) => told.id === id && isEnded(told));
     actions.decide(id, decision, now());
     return written;
