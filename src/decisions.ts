@@ -4,6 +4,7 @@ import type { ActionId, Instant } from './domain/identity.ts';
 import { FleetError } from './errors.ts';
 import { type Events, once } from './events.ts';
 import type { Fleet, FleetEvents } from './face.ts';
+import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import type { ActionPatch, ActionQueue } from './queue.ts';
 
@@ -12,13 +13,14 @@ export function createDecisions(fleet: {
   readonly queue: ActionQueue;
   readonly actions: Actions;
   readonly lease: Lease;
+  readonly gate: Pick<Gate, 'nextBeat'>;
   readonly events: Events<FleetEvents>;
   readonly now: () => Instant;
 }): Pick<Fleet, 'cancel' | 'retry' | 'discard' | 'extend' | 'settled'> & {
   /** Ends an action in whatever way fits; one that has ended already is left alone. */
   end(id: ActionId): Promise<void>;
 } {
-  const { queue, actions, lease, events, now } = fleet;
+  const { queue, actions, lease, gate, events, now } = fleet;
 
   async function found(id: ActionId): Promise<Action> {
     const action = await queue.find(id);
@@ -43,9 +45,20 @@ export function createDecisions(fleet: {
     }
     // It may have ended since it was looked up, and nobody is told twice.
     if (queue.get(id)?.token !== action.token) return found(id);
-    const written = once(events, 'action', (told) => told.id === id && isEnded(told));
+    const over = new AbortController();
+    const ended = once(events, 'action', (told) => told.id === id && isEnded(told), over.signal);
     actions.decide(id, decision, now());
-    return written;
+    try {
+      for (;;) {
+        const told = await Promise.race([ended, gate.nextBeat(over.signal)]);
+        if (told) return told;
+        // Whose lease has lapsed before its chart could write that down leaves it to the successor, as any other fleet would.
+        if (!lease.held()) return await queue.update(action, patch);
+      }
+    } finally {
+      ended.catch(() => {});
+      over.abort();
+    }
   }
 
   return {

@@ -200,7 +200,7 @@ export function createFleet(options: FleetOptions): Fleet {
     outbox,
     events,
   });
-  const decisions = createDecisions({ queue, actions, lease, events, now });
+  const decisions = createDecisions({ queue, actions, lease, gate, events, now });
   let stopped = false;
 
   /** Runs `work` unless the fleet was stopped. */

@@ -90,6 +90,36 @@ test('a rival takes over once the leader has been silent for its lease, and goes
   }
 });
 
+test('what a leader is told to cancel just before it loses its lease and its store is cancelled by its successor', async () => {
+  const { fleet, passTime, store, rival } = fleetStage({ world: STOPPED, policy: { leaseMs: 5000 } });
+  await fleet.stop();
+  let isAway = false;
+  const away: typeof store.swap = async (...given) => {
+    if (isAway) throw new Error('no route to the store');
+    return store.swap(...given);
+  };
+  const leader = rival({ store: { ...store, swap: away } });
+  await beats(leader, 1);
+  const [started] = (await leader.dispatch(START)).started;
+  await turns();
+  const other = rival();
+  await beats(other, 1);
+  isAway = true;
+  const cancelled = leader.cancel(started?.id as never);
+  await turns();
+  passTime(6000);
+  await beats(other, 2);
+  expect(other.role).toBe('leader');
+  isAway = false;
+  await beats(leader, 1);
+  expect(await cancelled).toMatchObject({ status: 'cancelled' });
+  for (let i = 0; i < 5; i++) {
+    passTime(2000);
+    await beats(other, 1);
+  }
+  expect(other.actions()).toEqual([]);
+});
+
 test('a stale leader performs nothing: its permits are worth nothing, its gate is shut', async () => {
   const { fleet, simulated, rival, passTime } = fleetStage({ world: STOPPED, policy: { leaseMs: 5000 } });
   await fleet.beat();
