@@ -124,7 +124,7 @@ export function createPulse(fleet: {
       }
       // A leader is told of what others change, but whoever tells it may die before that.
       const looksAgain = term === null || term !== led || now() - lookedAt >= policy.claimMs;
-      await queue.refresh(now(), looksAgain);
+      await queue.refresh(now, looksAgain);
       if (looksAgain) lookedAt = now();
       const takesOver = term !== null && term !== led;
       const catchesUp = takesOver || (leads && isUntold);

@@ -21,8 +21,8 @@ export interface ArmSettings {
 
 /** The actions of a store: the only thing that must survive. */
 export interface ActionQueue {
-  /** Takes in what others have armed or changed. `full` looks at every known item again. */
-  refresh(now: Instant, full: boolean): Promise<void>;
+  /** Takes in what others have armed or changed, however long the store takes to answer. `full` looks at every known item again. */
+  refresh(now: () => Instant, full: boolean): Promise<void>;
   /** Stores steps as actions before anything happens. Arming twice is arming once among live actions. */
   arm(steps: readonly Step[], now: Instant, settings?: ArmSettings): Promise<readonly Action[]>;
   /**
@@ -123,7 +123,7 @@ export function createQueue(
     return next;
   }
 
-  async function refresh(now: Instant, full: boolean): Promise<void> {
+  async function refresh(now: () => Instant, full: boolean): Promise<void> {
     const [tailText, revisionText] = await Promise.all([store.get(TAIL), store.get(REVISION)]);
     const tail = Number(tailText ?? 0);
     if (seen === 0) seen = head = Number((await store.get(HEAD)) ?? 0);
@@ -143,14 +143,16 @@ export function createQueue(
     return action !== undefined && armingOf(action) === n;
   }
 
-  async function load(n: number, now: Instant): Promise<void> {
+  async function load(n: number, now: () => Instant): Promise<void> {
+    const askedAt = now();
     const text = await store.get(indexKey(n));
     const id = text === null ? null : asActionId(text);
     if (id !== null) entries.set(n, id);
     const isThere = id !== null && (await inTurn(id, () => loadItem(id, n)));
-    const since = holes.get(n) ?? now;
-    if (isThere || now - since >= policy.graceMs) holes.delete(n);
-    else holes.set(n, since);
+    const since = holes.get(n) ?? null;
+    // From the end of the first look to the beginning of the last: the store may have taken its time for both.
+    if (isThere || (since !== null && askedAt - since >= policy.graceMs)) holes.delete(n);
+    else holes.set(n, since ?? now());
   }
 
   /** @returns whether the record is the one that index entry `n` announces: it may yet be written in place of an older one */

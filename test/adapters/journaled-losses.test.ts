@@ -200,11 +200,11 @@ requires('memcached')('a queue of actions over a memcached that is killed, resta
         const [action] = await again(() => queue.arm([step(i)], asInstant(now)));
         if (action) live.set(action.id, 'waiting');
       } else if (what === 'begin' && oldest !== undefined) {
-        await again(() => queue.refresh(asInstant(now), true));
+        await again(() => queue.refresh(() => asInstant(now), true));
         await again(() => change({ status: 'dispatching' }));
         live.set(oldest, 'dispatching');
       } else if (what === 'end' && oldest !== undefined) {
-        await again(() => queue.refresh(asInstant(now), true));
+        await again(() => queue.refresh(() => asInstant(now), true));
         await again(() => change({ status: 'done' }));
         await again(queue.tidy);
         live.delete(oldest);
@@ -229,7 +229,7 @@ requires('memcached')('a queue of actions over a memcached that is killed, resta
     }
     for (const host of [0, 1]) {
       const { queue } = start(host);
-      await again(() => queue.refresh(asInstant(now), true));
+      await again(() => queue.refresh(() => asInstant(now), true));
       expect(new Map(queue.all().map(({ id, status }) => [id, status]))).toEqual(live);
       for (const id of ended) expect(await queue.find(id)).toMatchObject({ status: 'done' });
     }

@@ -65,7 +65,7 @@ async function expectEachOnce(stores: readonly NamedStore[]): Promise<void> {
   const store = openStore(first);
   const silent = { written() {}, found() {}, lost() {}, unfit() {}, isLeader: () => false };
   const queue = createQueue(store, { expiresMs: 1, historyMs: 1, graceMs: 1 }, silent);
-  await queue.refresh(asInstant(0), true);
+  await queue.refresh(() => asInstant(0), true);
   expect(queue.all()).toEqual([]);
   await store.close?.();
 }

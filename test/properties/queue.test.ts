@@ -64,7 +64,7 @@ async function play(queue: ActionQueue, moves: readonly Move[], book: Book, isLe
   };
   for (const step of moves) {
     if (step.is === 'arm') await arm(stepsOf(step.service, step.verbs));
-    else if (step.is === 'refresh') await queue.refresh(now, step.full);
+    else if (step.is === 'refresh') await queue.refresh(() => now, step.full);
     else if (step.is === 'tidy') await (isLeader && queue.tidy());
     else {
       const chosen = choose(step.draw);
@@ -89,11 +89,11 @@ async function race(scheduler: fc.Scheduler, one: readonly Move[], other: readon
   const book: Book = { armed: new Map(), ended: new Set() };
   const work = async () => {
     await Promise.all([play(queues[0], one, book, true), play(queues[1], other, book, false)]);
-    for (const queue of queues) await queue.refresh(now, true);
+    for (const queue of queues) await queue.refresh(() => now, true);
   };
   await stepByStep(scheduler, work(), () => {});
   const stored = queueOn(store, false);
-  await stored.refresh(now, true);
+  await stored.refresh(() => now, true);
   return { queues, stored, book };
 }
 
@@ -197,9 +197,9 @@ test(
           for (const [i, action] of (await queue.arm(stepsOf('a', list), now)).entries())
             await queue.update(action, { status: statuses[i] ?? 'waiting' });
           const giver = isElsewhere ? other : queue;
-          await giver.refresh(now, true);
+          await giver.refresh(() => now, true);
           const armed = await giver.arm(stepsOf('a', list), now);
-          await queue.refresh(now, true);
+          await queue.refresh(() => now, true);
           expect(tokensOf(queue.lane(serviceKey('a')))).toEqual(tokensOf(armed));
         },
       ),
@@ -208,6 +208,46 @@ test(
   },
   PATIENCE_MS,
 );
+
+test('a record that is being written is looked for as long as that may take, however slowly the store answers', async () => {
+  const store = memory({ now: () => now });
+  let ms = 0;
+  const clock = () => asInstant(ms);
+  /** The first answer takes longer than a writer may. */
+  const slow = async (key: string) => {
+    if (key === 'q:tail' && ms === 0) ms += 2 * POLICY.graceMs;
+    return store.get(key);
+  };
+  let write = () => {};
+  const written = new Promise<void>((resolve) => {
+    write = resolve;
+  });
+  const add: Store['add'] = async (key, value, ttlMs) => {
+    await written;
+    return store.add(key, value, ttlMs);
+  };
+  const [leader, writer] = [queueOn({ ...store, get: slow }, true), queueOn({ ...store, add }, false)];
+  const arming = writer.arm(stepsOf('a', ['start']), now);
+  await expect.poll(() => store.get('q:1')).not.toBeNull();
+  for (let looks = 0; looks < 3; looks++) {
+    await leader.refresh(clock, false);
+    await leader.tidy();
+  }
+  write();
+  const armed = await arming;
+  await leader.refresh(clock, false);
+  expect(leader.all()).toEqual(armed);
+
+  // A writer that has died is not waited for.
+  await store.increment('q:tail');
+  await store.set('q:2', 'nobody');
+  await leader.refresh(clock, false);
+  ms += POLICY.graceMs;
+  await leader.refresh(clock, false);
+  for (const { id, token } of armed) await leader.update({ id, token }, { status: 'done' });
+  await leader.tidy();
+  expect(await store.get('q:head')).toBe('2');
+});
 
 /** A store that fails now and then, before it has done what it was asked or after. */
 function flaky(store: Store, mishaps: readonly ('none' | 'before' | 'after')[]): Store & { mend(): void } {
@@ -248,7 +288,7 @@ test(
             if (!/the store|the answer/.test(String(error))) throw error;
           });
         store.mend();
-        for (const queue of [leader, standby]) await queue.refresh(now, true);
+        for (const queue of [leader, standby]) await queue.refresh(() => now, true);
         for (const [token, { id }] of book.armed) {
           const record = await leader.find(id);
           if (record?.token !== token || isEnded(record)) continue;

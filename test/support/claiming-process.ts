@@ -62,7 +62,7 @@ process.stdout.write('armed\n');
 await once(input, 'line');
 while (!isOver) {
   if (await lease.renew(LEASE_MS)) {
-    await queue.refresh(now(), true);
+    await queue.refresh(now, true);
     await slices(queue.all().slice(0, TERM), claim);
     await lease.release();
     await pause(REST_MS);
