@@ -43,7 +43,7 @@ async function* measured(library: Library, hosts: Hosts, { spoken, beats, echoed
 
   const all = probedFleet(library, hosts, hosts.spoken);
   const first = await all.untilUp();
-  const quiet = await all.beats(beats);
+  const [quiet] = await inTurns([all], beats);
   const [alone, together] = [await echo(sample), await echo(sample, 16)];
   yield figure({
     id: 'P4',
@@ -75,28 +75,28 @@ async function* measured(library: Library, hosts: Hosts, { spoken, beats, echoed
     ...peerOf(alone),
     unit: 'ms',
   });
-  await all.stop();
 
   const beside = probedFleet(library, hosts, [...hosts.spoken, hosts.hung]);
   await beside.untilUp();
-  const withHung = await beside.beats(beats);
+  const [without, withHung] = await inTurns([all, beside], beats);
   yield figure({
     id: 'P4.hung',
     name: 'a beat over them and one that hangs; without that one; for each host',
     ours: withHung.ms,
-    peer: quiet.ms,
+    peer: without.ms,
     unit: 'ms',
     goal: { ratio: 1.5 },
   });
-  await beside.stop();
+  await Promise.all([all.stop(), beside.stop()]);
 
   if (hosts.real.length === 0) return;
   const real = probedFleet(library, hosts, hosts.real);
   await real.untilUp();
+  const [quick] = await inTurns([real], beats);
   yield figure({
     id: 'P4.sshd',
     name: perHost(`a beat over ${hosts.real.length} real sshds`, oneByOne),
-    ours: (await real.beats(beats)).ms,
+    ours: quick.ms,
     ...peerOf(await echo(hosts.real)),
     unit: 'ms',
     goal: { ratio: 0.1 },
@@ -108,6 +108,33 @@ async function* measured(library: Library, hosts: Hosts, { spoken, beats, echoed
 const PATIENCE_MS = 60_000;
 
 const peerOf = (peer: number | undefined) => (peer === undefined ? {} : { peer });
+
+/** Of a beat, in milliseconds for each host: its own time, and the processor's. */
+interface Spent {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+/** The first beats open the shells that are kept, and find out who hangs. */
+const WARM_UP = 3;
+
+/** Beats of several fleets in turn, so that whatever slows the machine for a while slows all of them. @returns the medians of each */
+async function inTurns<const F extends readonly { beat(): Promise<Spent> }[]>(
+  fleets: F,
+  count: number,
+): Promise<{ readonly [I in keyof F]: Spent }> {
+  const samples = fleets.map((): Spent[] => []);
+  for (let i = -WARM_UP; i < count; i++)
+    for (const [n, fleet] of fleets.entries()) {
+      const spent = await fleet.beat();
+      if (i >= 0) samples[n]?.push(spent);
+    }
+  const medians = samples.map((those) => ({
+    ms: median(those.map(({ ms }) => ms)),
+    cpuMs: median(those.map(({ cpuMs }) => cpuMs)),
+  }));
+  return medians as unknown as { readonly [I in keyof F]: Spent };
+}
 
 /** A fleet that looks at these hosts, and nothing else. */
 function probedFleet(library: Library, hosts: Hosts, addresses: readonly string[]) {
@@ -129,21 +156,13 @@ function probedFleet(library: Library, hosts: Hosts, addresses: readonly string[
       }
       return (performance.now() - from) / wanted;
     },
-    /** @returns for each host, the median milliseconds of a beat and of its processor time */
-    async beats(count: number): Promise<{ readonly ms: number; readonly cpuMs: number }> {
-      const took: number[] = [];
-      const worked: number[] = [];
-      // The first ones open the shells that are kept, and find out who hangs.
-      for (let i = -3; i < count; i++) {
-        const [from, cpuFrom] = [performance.now(), process.cpuUsage()];
-        await fleet.beat();
-        const { user, system } = process.cpuUsage(cpuFrom);
-        if (i < 0) continue;
-        took.push((performance.now() - from) / wanted);
-        worked.push((user + system) / 1000 / wanted);
-      }
+    /** @returns what a beat took for each host */
+    async beat(): Promise<Spent> {
+      const [from, cpuFrom] = [performance.now(), process.cpuUsage()];
+      await fleet.beat();
+      const { user, system } = process.cpuUsage(cpuFrom);
       if (countUp() < wanted) throw new Error(`${countUp()} of ${wanted} hosts are up`);
-      return { ms: median(took), cpuMs: median(worked) };
+      return { ms: (performance.now() - from) / wanted, cpuMs: (user + system) / 1000 / wanted };
     },
     async stop() {
       await fleet.stop();

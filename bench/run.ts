@@ -3,6 +3,7 @@ import { bill } from './bill.ts';
 import { doctors } from './doctors.ts';
 import { firing } from './firing.ts';
 import { heap } from './heap.ts';
+import { ladder } from './ladder.ts';
 import { loadBuilt } from './library.ts';
 import { jsonPrinter, tablePrinter } from './print.ts';
 import { probing } from './probing.ts';
@@ -12,9 +13,9 @@ import { startUp } from './start-up.ts';
 
 const args = process.argv.slice(2);
 const ids = args.filter((arg) => arg !== '--json');
-const unknown = ids.filter((id) => !/^P[1-7]\b/.test(id));
+const unknown = ids.filter((id) => !/^P[1-8]\b/.test(id));
 if (unknown.length > 0) {
-  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1 to P7\n`);
+  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1 to P8\n`);
   process.exit(64);
 }
 
@@ -22,7 +23,7 @@ const library = await loadBuilt();
 const selection = select(ids);
 const print = args.includes('--json') ? jsonPrinter : tablePrinter;
 const printer = print((line) => void process.stdout.write(`${line}\n`));
-for (const measure of [beats, heap, bill, probing, firing, doctors, reaction, startUp]) {
+for (const measure of [beats, heap, bill, probing, firing, doctors, reaction, startUp, ladder]) {
   for await (const figure of measure(library, selection)) {
     if (!selection.wants(figure.id)) continue;
     process.stderr.write(`${figure.id}: ${figure.ours} ${figure.unit}\n`);

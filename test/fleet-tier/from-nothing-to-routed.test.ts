@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import { memcached } from 'fleetbeat/adapters/memcached';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Rung, rungsOf } from '../support/climb.ts';
+import type { Rung } from '../support/climb.ts';
 import { requiresMachines } from '../support/servers.ts';
 import { APP_USER, openShop, PORTS, type Shop, VIP } from '../support/shop.ts';
 
@@ -63,17 +63,7 @@ requiresMachines('a cluster on six machines that are off', () => {
     const routedAt = (name: string) => happenings.findIndex((one) => one.name === name && one.what === 'routed');
     for (const database of ['db1', 'db2', 'db3'])
       expect(routedAt(database)).toBeGreaterThan(Math.min(...['lb1', 'lb2', 'proxy1'].map(routedAt)));
-    print(
-      shop.services.flatMap((service) =>
-        rungsOf(service, shop.machineOf(service.name).name, {
-          climb: shop.climb,
-          startedAt,
-          bootMs: shop.bootMs(service.name),
-          master: 'db1',
-        }),
-      ),
-      shop.climb.beatMs(),
-    );
+    print(shop.rungs(startedAt), shop.climb.beatMs());
   });
 
   test('has the shared address on one machine, and the roles that its configuration wants', async () => {

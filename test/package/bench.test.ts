@@ -18,6 +18,7 @@ import { doctors } from '../../bench/doctors.ts';
 import { type Figure, figure } from '../../bench/figure.ts';
 import { firing } from '../../bench/firing.ts';
 import { heap } from '../../bench/heap.ts';
+import { ladder } from '../../bench/ladder.ts';
 import { interleaved, percentile } from '../../bench/measure.ts';
 import { createHandLoop } from '../../bench/peers/hand-loop.ts';
 import { createKeyedDiff } from '../../bench/peers/keyed-diff.ts';
@@ -110,6 +111,28 @@ describe('what is measured', () => {
     expect(figures.find(({ id }) => id === 'P4.cpu')?.goal).toBe('ours <= 0.5');
   });
 
+  test('a rung stands beside what its server needs, and what is beside that is counted in beats', async () => {
+    const rungs = [
+      { service: 'db1', call: 'start', tookMs: 1500, ownMs: 1000 },
+      { service: 'db1', call: 'up', tookMs: 2750, ownMs: 2000 },
+      { service: 'lb1', call: 'up', tookMs: 250, ownMs: 0 },
+    ];
+    const figures = await all(ladder(library, EVERYTHING, async () => ({ tookMs: 4000, beatMs: 500, rungs })));
+    const shown = figures.map(({ id, ours, peer, holds }) => [id, ours, peer, holds]);
+    expect(shown).toEqual([
+      ['P8', 4, 3, null],
+      ['P8.start', 1500, 1000, null],
+      ['P8.up', 1500, 1000, null],
+      ['P8.mean', 1, null, true],
+      ['P8.worst', 1.5, null, false],
+    ]);
+  });
+
+  test('a machine that can have no others says so instead of a figure', async () => {
+    const figures = await all(ladder(library, EVERYTHING, async () => null));
+    expect(figures).toMatchObject([{ id: 'P8', name: expect.stringContaining('needs root'), ours: null }]);
+  });
+
   test('nothing runs that was not asked for', async () => {
     const nothing = select(['P7']);
     expect(await all(beats(library, nothing))).toEqual([]);
@@ -118,6 +141,7 @@ describe('what is measured', () => {
     expect(await all(doctors(library, nothing))).toEqual([]);
     expect(await all(reaction(library, nothing))).toEqual([]);
     expect(await all(probing(library, nothing))).toEqual([]);
+    expect(await all(ladder(library, nothing))).toEqual([]);
   });
 });
 

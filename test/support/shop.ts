@@ -9,7 +9,7 @@ import { mysqlProxy } from 'fleetbeat/adapters/services/mysql-proxy';
 import { sqlite } from 'fleetbeat/adapters/sqlite';
 import { ssh } from 'fleetbeat/adapters/ssh';
 import mysql, { type RowDataPacket } from 'mysql2/promise';
-import { type Climb, recordClimb } from './climb.ts';
+import { type Climb, type Rung, recordClimb, rungsOf } from './climb.ts';
 import { machinePower } from './machines/power.ts';
 import { type Machine, type Machines, startMachines } from './machines.ts';
 import { serverFolder } from './run-folder.ts';
@@ -39,8 +39,12 @@ export interface Shop {
   holders(): Promise<readonly string[]>;
   /** SQL as the administrator of a database. */
   sql(service: string, statements: string): Promise<string>;
-  /** How long the machine of a service took from its start until its sshd spoke, in milliseconds. */
-  bootMs(service: string): number;
+  /**
+   * Every rung that was climbed, service by service.
+   *
+   * @param startedAt when the command was given, on the clock of `performance.now()`
+   */
+  rungs(startedAt: number): readonly Rung[];
   /** A question of an application, over a new connection, through the shared address where no other is given. */
   ask(port: number, question: string, host?: string): Promise<readonly RowDataPacket[]>;
   close(): Promise<void>;
@@ -123,7 +127,11 @@ export async function openShop({ everyMs }: { readonly everyMs: number }): Promi
         '-BNe',
         statements,
       ),
-    bootMs: (service) => power.bootMs(machineOf(service).ip) ?? Number.NaN,
+    rungs: (startedAt) =>
+      services.flatMap((service) => {
+        const { ip, name } = machineOf(service.name);
+        return rungsOf(service, name, { climb, startedAt, bootMs: power.bootMs(ip) ?? Number.NaN, master: 'db1' });
+      }),
     async ask(port, question, host = VIP) {
       const connection = await mysql.createConnection({
         host,
