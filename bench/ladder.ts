@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Rung } from '../test/support/climb.ts';
@@ -75,7 +74,6 @@ function* judged({ tookMs, beatMs, rungs }: Climbed): Generator<Figure> {
 
 /** @returns null where there can be no machines */
 async function fromNothing(): Promise<Climbed | null> {
-  if (userInfo().uid !== 0) return null;
   const program = [process.execPath, '--import', 'tsx', 'bench/ladder/from-nothing.ts'];
   const { stdout } = await promisify(execFile)('sh', ['test/support/orchestrator.sh', ...program], {
     cwd: ROOT,
