@@ -1,5 +1,19 @@
-import { type Action, asActionId, NOW, parseIp, type Step } from 'fleetbeat';
+import {
+  type Action,
+  asActionId,
+  asInstant,
+  DEFAULT_POLICY,
+  type FleetEvents,
+  NOW,
+  parseIp,
+  type Step,
+  serviceKey,
+} from 'fleetbeat';
+import { memory } from 'fleetbeat/adapters/memory';
 import { expect, test } from 'vitest';
+import { createDecisions } from '../../src/decisions.ts';
+import { createEvents } from '../../src/events.ts';
+import { createQueue } from '../../src/queue.ts';
 import { fleetStage } from '../support/fleet-stage.ts';
 import { turns } from '../support/turns.ts';
 
@@ -182,4 +196,29 @@ test('an action armed with a sustained trigger fires only when the state has hel
   expect(fleet.actions().map((action) => action.status)).toEqual(['waiting']);
   await pass(4000);
   expect(fleet.actions().map((action) => [action.id, action.status])).toEqual([[armed?.id, 'dispatching']]);
+});
+
+test('who cancels an action that ends while it is looked up is told how it ended', async () => {
+  const now = asInstant(0);
+  const events = createEvents<FleetEvents>();
+  const told = { written: (action: Action) => events.emit('action', action), found() {}, lost() {}, unfit() {} };
+  const queue = createQueue(memory({ now: () => now }), DEFAULT_POLICY, { ...told, isLeader: () => true });
+  const [armed] = await queue.arm(
+    [{ lane: serviceKey('a'), when: NOW, do: { level: 'services', name: 'a', verb: 'start' } }],
+    now,
+  );
+  const find: typeof queue.find = async (id) => {
+    const action = queue.get(id) ?? null;
+    if (action) await queue.update(action, { status: 'done' });
+    return action ?? queue.find(id);
+  };
+  const decisions = createDecisions({
+    queue: { ...queue, find },
+    actions: { decide() {}, take() {}, evaluate() {}, lead() {}, yield() {}, stuck: () => [] },
+    lease: { fence: 1, held: () => true, renew: async () => true, release: async () => {} },
+    gate: { nextBeat: () => new Promise(() => {}) },
+    events,
+    now: () => now,
+  });
+  expect(await decisions.cancel(armed?.id ?? asActionId(''))).toMatchObject({ status: 'done' });
 });

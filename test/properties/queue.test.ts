@@ -209,14 +209,18 @@ test(
   PATIENCE_MS,
 );
 
-test('a record that is being written is looked for as long as that may take, however slowly the store answers', async () => {
+test.each([
+  ['tells how many there are', (key: string, ms: number) => key === 'q:tail' && ms === 0],
+  ['has no record yet', (key: string) => key.startsWith('a:')],
+])('a record that is being written is looked for as long as that may take, however slowly the store %s', async (_, isSlow) => {
   const store = memory({ now: () => now });
   let ms = 0;
   const clock = () => asInstant(ms);
-  /** The first answer takes longer than a writer may. */
+  /** Its answer takes longer than a writer may. */
   const slow = async (key: string) => {
-    if (key === 'q:tail' && ms === 0) ms += 2 * POLICY.graceMs;
-    return store.get(key);
+    const text = await store.get(key);
+    if (isSlow(key, ms)) ms += 2 * POLICY.graceMs;
+    return text;
   };
   let write = () => {};
   const written = new Promise<void>((resolve) => {
@@ -229,7 +233,7 @@ test('a record that is being written is looked for as long as that may take, how
   const [leader, writer] = [queueOn({ ...store, get: slow }, true), queueOn({ ...store, add }, false)];
   const arming = writer.arm(stepsOf('a', ['start']), now);
   await expect.poll(() => store.get('q:1')).not.toBeNull();
-  for (let looks = 0; looks < 3; looks++) {
+  for (let looks = 0; looks < 2; looks++) {
     await leader.refresh(clock, false);
     await leader.tidy();
   }
@@ -237,16 +241,25 @@ test('a record that is being written is looked for as long as that may take, how
   const armed = await arming;
   await leader.refresh(clock, false);
   expect(leader.all()).toEqual(armed);
+});
 
-  // A writer that has died is not waited for.
+test('a writer that has died before it wrote its record is not waited for', async () => {
+  const store = memory({ now: () => now });
+  let ms = 0;
+  const clock = () => asInstant(ms);
+  const leader = queueOn(store, true);
   await store.increment('q:tail');
-  await store.set('q:2', 'nobody');
-  await leader.refresh(clock, false);
-  ms += POLICY.graceMs;
-  await leader.refresh(clock, false);
-  for (const { id, token } of armed) await leader.update({ id, token }, { status: 'done' });
-  await leader.tidy();
-  expect(await store.get('q:head')).toBe('2');
+  await store.set('q:1', 'nobody');
+  const look = async () => {
+    await leader.refresh(clock, false);
+    await leader.tidy();
+    return store.get('q:head');
+  };
+  expect(await look()).toBeNull();
+  ms += POLICY.graceMs - 1;
+  expect(await look()).toBeNull();
+  ms += 1;
+  expect(await look()).toBe('1');
 });
 
 /** A store that fails now and then, before it has done what it was asked or after. */
