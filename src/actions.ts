@@ -46,6 +46,9 @@ export function createActions(fleet: {
   /** Why an action can never fire any more, or null. */
   readonly outOfReach: (action: Action) => string | null;
   readonly onStuck: (problem: Problem) => void;
+  readonly isHeld: (action: Action) => boolean;
+  /** Told on each beat of every action that would go on, were it not held back. */
+  readonly onHeld: (action: Action) => void;
   readonly liveActors: number;
   readonly inspect: ((event: InspectionEvent) => void) | undefined;
   readonly onFault: (key: string, error: unknown) => void;
@@ -135,10 +138,14 @@ export function createActions(fleet: {
       // Only beats let time pass: what is under way has nothing to look at in between.
       if (lane !== undefined && (status === 'claiming' || status === 'dispatching')) continue;
       const isFirst = isFirstInLane(action, queue.lane(action.lane));
+      const mayBegin = isBegun(status) || !fleet.isHeld(action);
       const { fresh, holds } = fleet.judge(chart ? { ...action, when: whenOf(chart) } : action);
-      const isDue = holds && isFirst;
+      if (!mayBegin && isFirst && (holds || status === 'backing-off')) fleet.onHeld(action);
+      if (!mayBegin && status === 'backing-off') continue;
+      const isDue = holds && isFirst && mayBegin;
       // What runs when its time is over does so in its turn.
-      const mayExpire = action.expiresAt !== null && now >= action.expiresAt && (isFirst || action.onExpire !== 'run');
+      const mayRun = isFirst && mayBegin;
+      const mayExpire = action.expiresAt !== null && now >= action.expiresAt && (mayRun || action.onExpire !== 'run');
       if (status === 'waiting' && !isDue && !mayExpire) continue;
       charts.deliver(action.id, { type: 'heartbeat', now, fresh, holds: isDue } as { type: string });
     }
@@ -186,6 +193,9 @@ export function createActions(fleet: {
     },
   };
 }
+
+/** What has begun goes on: each of its calls passes the gate by itself. */
+const isBegun = (status: ActionStatus): boolean => status === 'claiming' || status === 'dispatching';
 
 /** What became of one arming, on its way to the store. */
 interface Unsaved {

@@ -1,6 +1,6 @@
 import type { AnyActorRef, InspectionEvent } from 'xstate';
 import type { AnyServiceKind, Doctor, Driver, ServiceDriver, ServiceInput, Store } from './contracts.ts';
-import type { Action, Step } from './domain/action.ts';
+import type { Action, ListedAction, Step } from './domain/action.ts';
 import type { Bill, Prices } from './domain/bill.ts';
 import type { Budget } from './domain/budget.ts';
 import type { Code } from './domain/codes.ts';
@@ -8,6 +8,7 @@ import type { Command, Do } from './domain/command.ts';
 import type { Heartbeat, Problem } from './domain/heartbeat.ts';
 import type { ActionId, EntityKey, Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
+import type { Maintenance, MaintenanceRequest } from './domain/maintenance.ts';
 import type { Plan } from './domain/plan.ts';
 import type { Policy } from './domain/policy.ts';
 import type { Change, View } from './domain/view.ts';
@@ -27,7 +28,7 @@ export interface FleetOptions {
   readonly doctors?: readonly Doctor[];
   /** Any of the numbers of {@link Policy}; the rest are the defaults. */
   readonly policy?: Partial<Policy>;
-  /** Asked before every effect: maintenance, blast radius, hours. A text is the reason of a veto, which waits. */
+  /** Asked before every effect, such as whether it is the hour for it. A text is the reason of a veto, which waits. */
   readonly allow?: (what: Do, view: View | undefined) => true | string;
   /** What calls to providers cost, and how many there may be. */
   readonly bill?: BillOptions;
@@ -63,6 +64,8 @@ export interface Reply {
   readonly rejected: readonly Problem[];
   readonly cancelled: readonly ActionId[];
   readonly targets: readonly { readonly key: EntityKey; readonly code: Code }[];
+  /** Why those of its actions wait that are held back by a maintenance: ER0238, by the id of the action. */
+  readonly held: readonly Problem[];
 }
 
 /** The last heartbeat that a leader stored. */
@@ -130,7 +133,27 @@ export interface Fleet extends AsyncDisposable {
   /** The live chart of an instance (by id or ip) or service; kept alive until `release`. */
   actor(level: Level, nameOrIp: string): AnyActorRef;
   release(actor: AnyActorRef): void;
-  actions(): readonly Action[];
+  /** All that have not ended; with `held` where a maintenance holds one back. */
+  actions(): readonly ListedAction[];
+  /**
+   * Begins a maintenance, or changes and prolongs one's own: what is observed goes on, whatever would touch its subject waits,
+   * a person's `stop` and `terminate` too. All fleets on the store heed it from their next beat on.
+   *
+   * - an instance, or its ip, covers the services on it
+   * - a cluster covers its services and the instances that carry them
+   * - a service holds back `stop`, `reboot` and `terminate` of its instance
+   *
+   * @throws ER0203 where nobody knows the subject, ER0206 where another owner has it in maintenance, ER0222 for any other mistake
+   * @example
+   * ```ts
+   * await fleet.maintain({ subject: 'shop', owner: 'anna', reason: 'new disks', forMs: 2 * 3_600_000 });
+   * ```
+   */
+  maintain(request: MaintenanceRequest): Promise<Maintenance>;
+  /** Ends the maintenance of a subject; what waited for it goes on with the next beat. @throws ER0205 where there is none of its own */
+  resume(subject: string): Promise<Maintenance>;
+  /** What is in maintenance, as it stands in the store. */
+  maintenance(): Promise<readonly Maintenance[]>;
   /** The batches that a doctor did not take; what comes of their entities later waits behind them. */
   parked(): Promise<readonly Parked[]>;
   /** Lets a parked batch be tried again. @throws ER0205 where none has this id */

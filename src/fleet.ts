@@ -23,8 +23,10 @@ import { FleetError } from './errors.ts';
 import { createEvents } from './events.ts';
 import type { ArmOptions, Fleet, FleetEvents, FleetOptions, Reply } from './face.ts';
 import { createGate } from './gate.ts';
+import { createHold } from './hold.ts';
 import { createLease } from './lease.ts';
 import { createLedger } from './ledger.ts';
+import { createMaintenances } from './maintenance.ts';
 import { createOutbox } from './outbox.ts';
 import { createPerform } from './perform.ts';
 import { createPulse } from './pulse.ts';
@@ -87,6 +89,7 @@ export function createFleet(options: FleetOptions): Fleet {
       written(action) {
         events.emit('action', action);
         if (isEnded(action)) actions.take(action, now());
+        if (isEnded(action)) hold.forget(action);
         actions.evaluate(now(), action.lane);
       },
       found(action) {
@@ -100,13 +103,21 @@ export function createFleet(options: FleetOptions): Fleet {
     options.migrate,
   );
   const claims = createClaims(store, { owner, lease, claimMs: policy.claimMs, reread: queue.reread });
+  const maintenance = createMaintenances(store, {
+    services: roster.services,
+    inventory,
+    lastSeen: async () => (await board.read())?.views ?? [],
+    policy,
+    now,
+  });
+  const hold = createHold({ reasonAgainst: maintenance.reasonAgainst, onProblem });
   const gate = createGate({
     queue,
     lease,
     now,
     isWarm: routing.isWarm,
     view: inventory.get,
-    allow: options.allow ?? (() => true),
+    allow: (what, view) => maintenance.reasonAgainst(what) ?? options.allow?.(what, view) ?? true,
   });
 
   const entities = createEntities({
@@ -140,6 +151,8 @@ export function createFleet(options: FleetOptions): Fleet {
     judge: (action) => judged(action, action.when),
     outOfReach: (action) => reach(action.when),
     onStuck: onProblem,
+    isHeld: hold.isHeld,
+    onHeld: hold.tell,
     liveActors,
     inspect,
     onFault,
@@ -194,6 +207,7 @@ export function createFleet(options: FleetOptions): Fleet {
     gate,
     entities,
     actions,
+    maintenance,
     demands,
     board,
     ledger,
@@ -229,6 +243,8 @@ export function createFleet(options: FleetOptions): Fleet {
     const { code, steps, cancels, rejected, targets } = plan(command, known, queue.all());
     const armed = await arm(steps, command.key === undefined ? {} : { key: command.key });
     for (const id of cancels) await decisions.end(id);
+    const held = armed.filter(hold.isHeld);
+    for (const action of held.slice(0, 1)) hold.tell(action);
     const isNow = (action: Action) => action.when.on === 'now';
     return {
       code,
@@ -237,6 +253,7 @@ export function createFleet(options: FleetOptions): Fleet {
       rejected,
       cancelled: cancels,
       targets,
+      held: held.map(hold.problemOf),
     };
   }
 
@@ -275,7 +292,10 @@ export function createFleet(options: FleetOptions): Fleet {
     settled: (id, signal) => running(() => decisions.settled(id, signal)),
     actor: (level, nameOrIp) => entities.hold(routing.keyNamed(level, nameOrIp)),
     release: (actor) => entities.release(asEntityKey(actor.id)),
-    actions: queue.all,
+    actions: () => queue.all().map(hold.listed),
+    maintain: (request) => running(() => maintenance.begin(request)),
+    resume: (subject) => running(() => maintenance.end(subject)),
+    maintenance: () => running(maintenance.list),
     stuck: actions.stuck,
     parked: () => running(outbox.parked),
     redeliver: (id) => running(() => outbox.redeliver(id)),

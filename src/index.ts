@@ -22,7 +22,7 @@ export type {
   Want,
 } from './contracts.ts';
 export { defineServiceKind } from './contracts.ts';
-export type { Action, ActionStatus, Attempt, Begun, Step } from './domain/action.ts';
+export type { Action, ActionStatus, Attempt, Begun, ListedAction, Step } from './domain/action.ts';
 export { isEnded, isLive } from './domain/action.ts';
 export type { ApiCall, Bill, BillLine, Caller, Prices, Tally } from './domain/bill.ts';
 export type { Budget, Limit } from './domain/budget.ts';
@@ -54,6 +54,7 @@ export {
   type SshAnswer,
 } from './domain/instance.ts';
 export { createInventory, type Inventory, type InventoryOptions } from './domain/inventory.ts';
+export type { Maintenance, MaintenanceRequest, MaintenanceSubject } from './domain/maintenance.ts';
 export { type Known, type Plan, plan } from './domain/plan.ts';
 export { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
 export type { Ladder } from './domain/row.ts';

@@ -17,6 +17,7 @@ import type { FleetEvents, FleetOptions, GlobalHeartbeat } from './face.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import type { Ledger } from './ledger.ts';
+import type { Maintenances } from './maintenance.ts';
 import type { Outbox } from './outbox.ts';
 import type { ActionQueue } from './queue.ts';
 import type { AnyDriver } from './routing.ts';
@@ -52,6 +53,7 @@ export function createPulse(fleet: {
   readonly gate: Gate;
   readonly entities: Entities;
   readonly actions: Actions;
+  readonly maintenance: Pick<Maintenances, 'refresh'>;
   readonly demands: Demands;
   readonly board: Board;
   readonly ledger: Ledger;
@@ -124,7 +126,7 @@ export function createPulse(fleet: {
       }
       // A leader is told of what others change, but whoever tells it may die before that.
       const looksAgain = term === null || term !== led || now() - lookedAt >= policy.claimMs;
-      await queue.refresh(now, looksAgain);
+      await both(queue.refresh(now, looksAgain), fleet.maintenance.refresh());
       if (looksAgain) lookedAt = now();
       const takesOver = term !== null && term !== led;
       const catchesUp = takesOver || (leads && isUntold);
@@ -233,4 +235,9 @@ export function createPulse(fleet: {
       for (const source of sources) source.stop();
     },
   };
+}
+
+/** Waits for both, also where one fails: what goes on behind a beat that has ended would run beside the next one's. */
+async function both(...works: readonly Promise<unknown>[]): Promise<void> {
+  for (const end of await Promise.allSettled(works)) if (end.status === 'rejected') throw end.reason;
 }

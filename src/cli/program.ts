@@ -6,6 +6,7 @@ import { addBill, type BillAsked } from './bill-program.ts';
 import { addDoctors, type DoctorsAsked } from './doctors-program.ts';
 import { EXIT, type ExitCode } from './exit.ts';
 import { CONFIG_ACTION_TEXTS, INSTANCE_ACTION_TEXTS, SERVICE_ACTION_TEXTS } from './levels.ts';
+import { addMaintenance, type MaintenanceAsked } from './maintenance-program.ts';
 import { type DemoOptions, type Options, type RawDemoOptions, type RawOptions, readDemoOptions, readOptions } from './options.ts';
 import { addParent } from './parent.ts';
 import { unknownWord, usageError } from './usage.ts';
@@ -26,6 +27,7 @@ export interface Handlers {
   doctors(asked: DoctorsAsked, options: Options): Promise<ExitCode>;
   audit(asked: AuditAsked, options: Options): Promise<ExitCode>;
   bill(asked: BillAsked, options: Options): Promise<ExitCode>;
+  maintenance(asked: MaintenanceAsked, options: Options): Promise<ExitCode>;
   daemon(options: Options): Promise<ExitCode>;
   demo(options: DemoOptions): Promise<ExitCode>;
 }
@@ -38,7 +40,7 @@ interface Surroundings {
   readonly version: string;
 }
 
-const LEVELS = ['instances', 'services', 'config', 'doctors', 'audit', 'bill', 'heartbeat', 'demo'];
+const LEVELS = ['instances', 'services', 'config', 'doctors', 'audit', 'bill', 'maintenance', 'heartbeat', 'demo'];
 
 /** What is to be done, once everything on the command line has been understood. */
 export type Task = () => Promise<ExitCode>;
@@ -116,6 +118,11 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
     refuse(root, 'bill', ['every', 'timeout', 'wait']);
     const options = readOptions(root.opts());
     then(() => handlers.bill(asked, options));
+  });
+  addMaintenance(root, (asked) => {
+    refuse(root, 'maintenance', ['every', 'timeout', 'wait']);
+    const options = readOptions(root.opts());
+    then(() => handlers.maintenance(asked, options));
   });
   root
     .command('heartbeat')

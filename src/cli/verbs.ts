@@ -1,5 +1,5 @@
 import { deadline } from '../deadline.ts';
-import { type Action, isLive } from '../domain/action.ts';
+import { type Action, isLive, type ListedAction } from '../domain/action.ts';
 import { type Code, OK } from '../domain/codes.ts';
 import type { Command } from '../domain/command.ts';
 import { asActionId, type EntityKey, levelOf } from '../domain/identity.ts';
@@ -49,12 +49,13 @@ async function settle(armed: readonly Action[], session: Session, manner: Manner
   return outcomeOf(armed, session, { everyMs, until: signal }).finally(release);
 }
 
-function performed(command: Command, given: Reply, actions: readonly Action[], { fleet }: Session): Answer {
+function performed(command: Command, given: Reply, outcome: readonly Action[], { fleet }: Session): Answer {
+  const actions = listedAs(outcome, fleet.actions());
   const exit = gravest([exitOf(actions), given.rejected.length > 0 ? EXIT.failed : EXIT.done]);
   const keys = given.targets.map(({ key }) => key);
   const views = viewsOf(keys, fleet.views());
   const targets = given.targets.map(({ key, code }) => ({ key, code: targetCode(key, code, actions, views) }));
-  const worst = given.rejected[0]?.code ?? actions.map(codeOf).find((code) => code !== OK && code !== 'ER0227');
+  const worst = given.rejected[0]?.code ?? actions.map(listedCode).find((code) => code !== OK && code !== 'ER0227');
   const code = worst ?? (exit === EXIT.done ? OK : given.code === OK ? 'ER0227' : given.code);
   const console = [
     ...actions.map(consoleRow),
@@ -65,9 +66,9 @@ function performed(command: Command, given: Reply, actions: readonly Action[], {
 }
 
 /** What became of a target: as it is now, where all was done; else what stands in the way. */
-function targetCode(key: EntityKey, planned: Code, actions: readonly Action[], views: readonly View[]): Code {
+function targetCode(key: EntityKey, planned: Code, actions: readonly ListedAction[], views: readonly View[]): Code {
   const own = actions.filter((action) => action.lane === key);
-  const pending = own.map(codeOf).find((code) => code !== OK && code !== 'ER0227');
+  const pending = own.map(listedCode).find((code) => code !== OK && code !== 'ER0227');
   if (pending !== undefined) return pending;
   if (own.some(isLive)) return planned === OK ? 'ER0227' : planned;
   const view = views.find((one) => one.key === key);
@@ -75,10 +76,16 @@ function targetCode(key: EntityKey, planned: Code, actions: readonly Action[], v
   return levelOf(key) === 'services' ? serviceCode(view) : view.code;
 }
 
-function consoleRow(action: Action): ConsoleRow {
-  const why = endText(action);
+/** What became of actions, with what holds back those that wait. */
+const listedAs = (outcome: readonly Action[], listed: readonly ListedAction[]): readonly ListedAction[] =>
+  outcome.map((action) => ({ ...listed.find(({ token, held }) => token === action.token && held !== undefined), ...action }));
+
+const listedCode = (action: ListedAction): Code => (action.held === undefined ? codeOf(action) : 'ER0238');
+
+function consoleRow(action: ListedAction): ConsoleRow {
+  const why = action.held ?? endText(action);
   const waits = action.status === 'waiting' && action.when.on !== 'now' ? ` until ${awaitedText(action)}` : '';
-  return { command: doneText(action.do), return: codeOf(action), result: `${action.status}${waits}${why ? `: ${why}` : ''}` };
+  return { command: doneText(action.do), return: listedCode(action), result: `${action.status}${waits}${why ? `: ${why}` : ''}` };
 }
 
 /** Arms the actions of a document, and awaits their outcome. */

@@ -47,6 +47,11 @@ export interface Action extends Step {
   readonly history: readonly Attempt[];
 }
 
+/** An action as it is listed: with why what it does waits, where something holds it back. */
+export interface ListedAction extends Action {
+  readonly held?: string;
+}
+
 /** Whether the action has come to its end; a failed one has not, it holds its lane until `retry` or `discard`. */
 export const isEnded = (action: Pick<Action, 'status'>): boolean =>
   action.status === 'done' || action.status === 'expired' || action.status === 'cancelled';

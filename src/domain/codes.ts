@@ -69,6 +69,7 @@ export const CODE_TEXTS = {
   ER0235: 'Observation failed',
   ER0236: 'State out of reach',
   ER0237: 'Record of another version',
+  ER0238: 'In maintenance',
   ER0240: 'ssh refused',
   ER0241: 'ssh timeout',
   ER0242: 'ssh silent',

@@ -36,7 +36,8 @@ export function cancelledBy(
   }
 }
 
-function ipOf(what: Extract<Do, { level: 'instances' }>, inventory: Pick<Inventory, 'get'>): Ip | null {
+/** The address of the instance that a verb is for, where it has one. */
+export function ipOf(what: Extract<Do, { level: 'instances' }>, inventory: Pick<Inventory, 'get'>): Ip | null {
   if ('ip' in what.subject) return what.subject.ip;
   return wantedOf(what.subject.key)?.ip ?? inventory.get(what.subject.key)?.ip ?? null;
 }

@@ -47,6 +47,10 @@ export interface Policy {
   readonly deliverMs: number;
   /** How often the global heartbeat is stored at most. */
   readonly storeEveryMs: number;
+  /** How long a maintenance lasts that does not say so. */
+  readonly maintenanceMs: number;
+  /** How long one may last at most: whoever forgets it has forgotten it no longer than this. */
+  readonly maintenanceMaxMs: number;
   /** Where an inspector watches: entities and actions beyond which quiet ones are no actors. Elsewhere only those held are. */
   readonly liveActors: number;
   /** Entities handled in one turn of the event loop. */
@@ -82,6 +86,8 @@ export const DEFAULT_POLICY: Policy = {
   deliverAttempts: 8,
   deliverMs: 30 * SECOND,
   storeEveryMs: 5 * SECOND,
+  maintenanceMs: HOUR,
+  maintenanceMaxMs: 7 * 24 * HOUR,
   liveActors: 10_000,
   turnSize: 2_000,
 };

@@ -1,4 +1,4 @@
-import type { Action } from '../domain/action.ts';
+import type { ListedAction } from '../domain/action.ts';
 import { type EntityKey, levelOf, nameOf, serviceKey } from '../domain/identity.ts';
 import type { InstanceRung } from '../domain/instance.ts';
 import type { ActionRow, ActionsDocument } from './document.ts';
@@ -12,12 +12,12 @@ type Done = Pick<ActionRow, 'do_level' | 'do_group' | 'do_action' | 'do_ip' | 'u
 };
 
 /** A list of actions; a bootstrap in a service's lane is written as that service's. */
-export const fromActions = (actions: readonly Action[]): ActionsDocument => ({
+export const fromActions = (actions: readonly ListedAction[]): ActionsDocument => ({
   kind: 'actions',
   body: { actions: actions.map(actionRow) },
 });
 
-function actionRow(action: Action): ActionRow {
+function actionRow(action: ListedAction): ActionRow {
   const when = awaited(action.when);
   const { lane, do_ip, ...done } = doneBy(action);
   const isAwaitedThere = when.event_type === 'instances' && when.event_ip === do_ip;
@@ -30,10 +30,11 @@ function actionRow(action: Action): ActionRow {
     expires_at: action.expiresAt === null ? null : isoTime(action.expiresAt),
     attempts: action.attempts,
     status: action.status,
+    ...(action.held !== undefined && { held: action.held }),
   };
 }
 
-function doneBy({ do: what, lane }: Action): Done {
+function doneBy({ do: what, lane }: ListedAction): Done {
   if (what.level === 'services') {
     return { do_level: 'services', do_group: what.name, do_action: what.verb, lane: serviceKey(what.name) };
   }

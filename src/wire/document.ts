@@ -127,6 +127,8 @@ export interface ActionRow {
   /** Failed tries so far. */
   readonly attempts?: number;
   readonly status?: ActionStatus;
+  /** What holds it back, for a person. */
+  readonly held?: string;
   /** The whole trigger. */
   readonly when?: WhenBody;
   /** The lane, where it is not that of `do_level` and `do_group`. */

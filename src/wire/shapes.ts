@@ -159,6 +159,7 @@ const action: v.GenericSchema<unknown, ActionRow> = agreeing(
     expires_at: optional(v.nullable(field.instant)),
     attempts: optional(field.count),
     status: optional(word(ACTION_STATUSES)),
+    held: optional(field.anyText),
     when: optional(when),
     lane: optional(field.entityKey),
     do_ip: optional(field.ip),

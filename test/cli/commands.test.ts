@@ -126,7 +126,7 @@ describe('a command line', () => {
   test.each<[string[], string]>([
     [
       ['nodes', 'start'],
-      'Unknown level: found "nodes", allowed: instances, services, config, doctors, audit, bill, heartbeat, demo',
+      'Unknown level: found "nodes", allowed: instances, services, config, doctors, audit, bill, maintenance, heartbeat, demo',
     ],
     [['services', 'strat', 'node10'], 'Unknown action: found "strat", allowed: status, install,'],
     [['services'], 'an action is missing, allowed for services: status,'],

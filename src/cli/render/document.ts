@@ -155,6 +155,7 @@ function actionsTable(rows: readonly ActionRow[], look: Look): string {
 }
 
 function awaitedText(row: ActionRow): string {
+  if (row.held !== undefined) return row.held;
   if (row.when && row.when.on !== 'holds' && row.when.on !== 'now') return JSON.stringify(row.when);
   return row.event_state === 'na' ? '' : `${row.event_type} ${row.event_ip} ${row.event_state}`;
 }
