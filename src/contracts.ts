@@ -189,6 +189,8 @@ export interface ServiceInput {
   readonly status: Service['status'];
   readonly cluster?: string;
   readonly settings?: unknown;
+  /** Whether it is recovered where it has lost a rung, whatever `recover` says of it. */
+  readonly keep?: boolean;
 }
 
 /** Changes on their way to one doctor. Those of one entity stand, and come, in the order in which they happened. */

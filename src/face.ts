@@ -11,6 +11,7 @@ import type { InstanceFacts } from './domain/instance.ts';
 import type { Maintenance, MaintenanceRequest } from './domain/maintenance.ts';
 import type { Plan } from './domain/plan.ts';
 import type { Policy } from './domain/policy.ts';
+import type { Fall, RecoveryState } from './domain/recovery.ts';
 import type { Change, View } from './domain/view.ts';
 import type { Parked } from './outbox.ts';
 
@@ -30,6 +31,8 @@ export interface FleetOptions {
   readonly policy?: Partial<Policy>;
   /** Asked before every effect, such as whether it is the hour for it. A text is the reason of a veto, which waits. */
   readonly allow?: (what: Do, view: View | undefined) => true | string;
+  /** What is kept running without a command. Nothing unless given. */
+  readonly recover?: RecoverOptions;
   /** What calls to providers cost, and how many there may be. */
   readonly bill?: BillOptions;
   /** Who this process is in the leader's lease. Default: random. */
@@ -51,6 +54,30 @@ export interface BillOptions {
   readonly currency?: string;
   /** By driver. What somebody waits for is read even past a hard limit; whoever waits is told. */
   readonly budgets?: Readonly<Record<string, Budget>>;
+}
+
+/** Which services are recovered by themselves; the `keep` of a service goes before. */
+export interface RecoverOptions {
+  /** By name. */
+  readonly services?: 'all' | readonly string[];
+  readonly clusters?: readonly string[];
+}
+
+/** How it stands with a service that is kept. */
+export interface Recovery {
+  readonly key: EntityKey;
+  readonly cluster: string | null;
+  /** `off`: not to run; `waiting`: lost, and something stands in the way; `gave-up`: it wants to be acknowledged. */
+  readonly state: RecoveryState;
+  /** What is lost; null where nothing is. */
+  readonly cause: string | null;
+  /** Why it is in this state, for a person. */
+  readonly reason: string;
+  readonly since: Instant;
+  /** When it is looked at anew, where that is known. */
+  readonly next: Instant | null;
+  /** How often it was recovered from what lately. */
+  readonly falls: readonly Fall[];
 }
 
 /** What a command came to. */
@@ -89,6 +116,8 @@ export interface FleetEvents {
   readonly fault: { readonly key: string; readonly error: unknown };
   /** A batch of changes was parked: its doctor did not take it. */
   readonly parked: Parked;
+  /** What was decided about a service that is kept, and why. */
+  readonly recovery: Recovery;
   /** Something that was refused or failed for one subject alone. */
   readonly problem: Problem;
 }
@@ -124,6 +153,14 @@ export interface Fleet extends AsyncDisposable {
   arm(steps: readonly Step[], options?: ArmOptions): Promise<readonly Action[]>;
   /** The waiting actions whose state has come out of reach since they were armed, and why. */
   stuck(): readonly Problem[];
+  /** How it stands with each service that is kept: the leader knows of present losses, the others what it has written down. */
+  recovery(): Promise<readonly Recovery[]>;
+  /**
+   * Lets a service be recovered again that was given up, as if for the first time. Starting it does the same.
+   *
+   * @throws ER0203 where nothing of this name is kept, ER0206 where there is nothing to acknowledge
+   */
+  acknowledge(name: string): Promise<void>;
   cancel(id: ActionId): Promise<Action>;
   retry(id: ActionId): Promise<Action>;
   discard(id: ActionId): Promise<Action>;

@@ -14,6 +14,7 @@ import { FULL_LADDER } from './domain/derive.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import { asEntityKey, nameOf } from './domain/identity.ts';
 import { createInventory } from './domain/inventory.ts';
+import { intentOf, intentsOf } from './domain/kept.ts';
 import { type Known, plan, planDo } from './domain/plan.ts';
 import { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
 import { outOfReach } from './domain/reach.ts';
@@ -24,6 +25,7 @@ import { createEvents } from './events.ts';
 import type { ArmOptions, Fleet, FleetEvents, FleetOptions, Reply } from './face.ts';
 import { createGate } from './gate.ts';
 import { createHold } from './hold.ts';
+import { keptAmong } from './keep.ts';
 import { createLease } from './lease.ts';
 import { createLedger } from './ledger.ts';
 import { createMaintenances } from './maintenance.ts';
@@ -31,6 +33,7 @@ import { createOutbox } from './outbox.ts';
 import { createPerform } from './perform.ts';
 import { createPulse } from './pulse.ts';
 import { createQueue } from './queue.ts';
+import { createKeeper } from './recovery.ts';
 import { createRoster } from './roster.ts';
 import { createRouting } from './routing.ts';
 
@@ -192,6 +195,18 @@ export function createFleet(options: FleetOptions): Fleet {
     onProblem,
     onStoreError,
   });
+  const keeper = createKeeper(store, {
+    kept: keptAmong(roster.services, options.services ?? [], options.recover),
+    around: { known, inventory, actions: queue.all, lane: queue.lane, reasonAgainst: maintenance.reasonAgainst },
+    queue,
+    end: (id) => decisions.end(id),
+    lease,
+    isWarm: routing.isAllRead,
+    policy,
+    now,
+    onProblem,
+    onChange: (recovery) => events.emit('recovery', recovery),
+  });
   const pulse = createPulse({
     owner,
     policy,
@@ -208,6 +223,7 @@ export function createFleet(options: FleetOptions): Fleet {
     entities,
     actions,
     maintenance,
+    keeper,
     demands,
     board,
     ledger,
@@ -231,16 +247,25 @@ export function createFleet(options: FleetOptions): Fleet {
     return queue.arm(steps, now(), settings);
   }
 
+  /** Steps that somebody prepared say what is to run as commands do. */
+  async function armNoted(steps: readonly Step[], settings?: ArmOptions): Promise<readonly Action[]> {
+    await keeper.note(steps.flatMap((step) => intentOf(step.do, inventory)));
+    return arm(steps, settings);
+  }
+
   /** Does what a doctor answered. The key makes of the same answer, should it come again, the same actions. */
   async function obey(answer: Answer, key: string): Promise<void> {
     for (const wish of answer) {
-      if ('when' in wish) await arm([wish], { key });
+      if ('when' in wish) await armNoted([wish], { key });
       else await dispatch({ ...wish, key });
     }
   }
 
   async function dispatch(command: Command): Promise<Reply> {
     const { code, steps, cancels, rejected, targets } = plan(command, known, queue.all());
+    const refused = new Set(rejected.map(({ subject }) => subject));
+    const taken = targets.map(({ key }) => key).filter((key) => !refused.has(key));
+    await keeper.note(intentsOf(command, taken, inventory));
     const armed = await arm(steps, command.key === undefined ? {} : { key: command.key });
     for (const id of cancels) await decisions.end(id);
     const held = armed.filter(hold.isHeld);
@@ -284,7 +309,9 @@ export function createFleet(options: FleetOptions): Fleet {
     views: () => [...inventory.views()],
     plan: (command) => plan(command, known, queue.all()),
     dispatch: (command) => running(() => dispatch(command)),
-    arm: (steps, settings) => running(() => arm(steps, settings)),
+    arm: (steps, settings) => running(() => armNoted(steps, settings)),
+    recovery: () => running(keeper.list),
+    acknowledge: (name) => running(() => keeper.acknowledge(name)),
     cancel: (id) => running(() => decisions.cancel(id)),
     retry: (id) => running(() => decisions.retry(id)),
     discard: (id) => running(() => decisions.discard(id)),

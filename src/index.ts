@@ -57,6 +57,7 @@ export { createInventory, type Inventory, type InventoryOptions } from './domain
 export type { Maintenance, MaintenanceRequest, MaintenanceSubject } from './domain/maintenance.ts';
 export { type Known, type Plan, plan } from './domain/plan.ts';
 export { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
+export type { Fall, RecoveryState } from './domain/recovery.ts';
 export type { Ladder } from './domain/row.ts';
 export {
   type Role,
@@ -75,6 +76,16 @@ export { type FenceOptions, fencedShell } from './drivers/fenced-shell.ts';
 export { overShell } from './drivers/over-shell.ts';
 export { type ProbedOptions, probed } from './drivers/probed.ts';
 export { FleetError, isFleetError } from './errors.ts';
-export type { ArmOptions, BillOptions, Fleet, FleetEvents, FleetOptions, GlobalHeartbeat, Reply } from './face.ts';
+export type {
+  ArmOptions,
+  BillOptions,
+  Fleet,
+  FleetEvents,
+  FleetOptions,
+  GlobalHeartbeat,
+  RecoverOptions,
+  Recovery,
+  Reply,
+} from './face.ts';
 export { createFleet } from './fleet.ts';
 export type { Parked } from './outbox.ts';

@@ -20,6 +20,7 @@ import type { Ledger } from './ledger.ts';
 import type { Maintenances } from './maintenance.ts';
 import type { Outbox } from './outbox.ts';
 import type { ActionQueue } from './queue.ts';
+import type { Keeper } from './recovery.ts';
 import type { AnyDriver } from './routing.ts';
 import { createSource, type Source } from './sources.ts';
 import { createCoalesced, createTurns } from './turns.ts';
@@ -54,6 +55,7 @@ export function createPulse(fleet: {
   readonly entities: Entities;
   readonly actions: Actions;
   readonly maintenance: Pick<Maintenances, 'refresh'>;
+  readonly keeper: Pick<Keeper, 'beat'>;
   readonly demands: Demands;
   readonly board: Board;
   readonly ledger: Ledger;
@@ -108,10 +110,20 @@ export function createPulse(fleet: {
       changed.push(...silent);
       return release(silent);
     });
+    await recover();
     for (const key of inventory.forget(now(), isWatched)) entities.drop(key);
     fleet.ledger.post();
     if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
     return changed;
+  }
+
+  async function recover(): Promise<void> {
+    if (stopped) return;
+    try {
+      await fleet.keeper.beat();
+    } catch (error) {
+      events.emit('storeLost', { error });
+    }
   }
 
   /** Takes or renews the lease, and takes in what others armed. Where the store fails, observing goes on. */

@@ -51,6 +51,25 @@ export interface Policy {
   readonly maintenanceMs: number;
   /** How long one may last at most: whoever forgets it has forgotten it no longer than this. */
   readonly maintenanceMaxMs: number;
+  /** How long a loss has to last before it is recovered from. */
+  readonly dwellMs: number;
+  /** In how many readings it has to be seen before that. */
+  readonly dwellReadings: number;
+  /** How long the next recovery waits after one that did not last; it doubles with each, for each service and cause. */
+  readonly holdDownMs: number;
+  readonly holdDownMaxMs: number;
+  /** Recoveries of one service from one cause that did not last, before a person has to acknowledge it. */
+  readonly recoveries: number;
+  /** How long a service has to be well for its recoveries to be forgotten. */
+  readonly wellMs: number;
+  /** So many losses of a cluster at once are acted on in any case, */
+  readonly radiusLeast: number;
+  /** and so many in a hundred of its services; where more are lost they are only observed. */
+  readonly radiusPercent: number;
+  /** Recoveries under way in one cluster. */
+  readonly recoveriesAtOnce: number;
+  /** How long a recovery may take. */
+  readonly recoveryMs: number;
   /** Where an inspector watches: entities and actions beyond which quiet ones are no actors. Elsewhere only those held are. */
   readonly liveActors: number;
   /** Entities handled in one turn of the event loop. */
@@ -88,6 +107,16 @@ export const DEFAULT_POLICY: Policy = {
   storeEveryMs: 5 * SECOND,
   maintenanceMs: HOUR,
   maintenanceMaxMs: 7 * 24 * HOUR,
+  dwellMs: 20 * SECOND,
+  dwellReadings: 3,
+  holdDownMs: MINUTE,
+  holdDownMaxMs: HOUR,
+  recoveries: 5,
+  wellMs: 2 * HOUR,
+  radiusLeast: 2,
+  radiusPercent: 30,
+  recoveriesAtOnce: 1,
+  recoveryMs: 30 * MINUTE,
   liveActors: 10_000,
   turnSize: 2_000,
 };

@@ -1,0 +1,99 @@
+import { type Action, isLive } from './action.ts';
+import { type Do, doText } from './command.ts';
+import { type EntityKey, type Instant, nameOf, serviceKey } from './identity.ts';
+import type { Inventory } from './inventory.ts';
+import { heldBy, ipOf } from './lanes.ts';
+import { type Known, planDo } from './plan.ts';
+import type { Look, Standing } from './recovery.ts';
+import type { Service } from './service.ts';
+import { triggerText } from './trigger.ts';
+
+/** What a look at a service may know. */
+export interface LookAround {
+  readonly known: Known;
+  readonly inventory: Pick<Inventory, 'get' | 'atIp' | 'isBlind' | 'readAt'>;
+  readonly actions: () => readonly Action[];
+  readonly lane: (key: EntityKey) => readonly Action[];
+  /** Why a verb has to wait for a maintenance, or null. */
+  readonly reasonAgainst: (what: Do) => string | null;
+  /** Why a service is not to run, or null. */
+  readonly offReason: (service: Service) => string | null;
+}
+
+const CLIMBS: ReadonlySet<string> = new Set(['launch', 'start', 'bootstrap', 'install']);
+
+/** Whether a verb is one of those that bring a service up: what a recovery is made of. */
+export const isClimb = ({ verb }: Do): boolean => CLIMBS.has(verb);
+
+const NEVER_READ = 0 as Instant;
+
+/** Looks at one service that is kept: whether it is well, and if not, what it has lost and whether anything can be done. */
+export function lookAt(service: Service, around: LookAround, standings: ReadonlyMap<EntityKey, Standing>): Look {
+  const key = serviceKey(service.name);
+  const lane = around.lane(key);
+  const isActing = standings.get(key)?.state === 'acting' && lane.some(isLive);
+  const view = around.inventory.get(key);
+  const shared = { key, cluster: service.cluster ?? null, unit: key as string, cannot: null, isActing };
+  const say = (is: Look['is'], why: string, more: Partial<Look> = {}): Look => ({
+    ...shared,
+    readAt: view?.readAt ?? NEVER_READ,
+    is,
+    why,
+    ...more,
+  });
+
+  const off = around.offReason(service);
+  const start: Do = { level: 'services', name: service.name, verb: 'start' };
+  const outcome = planDo(start, key, around.known);
+  const host = around.inventory.atIp(service.ip);
+  const isHostUp = typeof host === 'object' && host.holds.has('running');
+  if (off !== null && !isWellThere()) return say('not wanted', off);
+  const held = around.reasonAgainst(start);
+  if (held !== null) return say('maintained', held);
+  const command = isActing ? undefined : commandAt();
+  if (command) return say('commanded', `${doText(command.do)} is ${command.status}`);
+  if (host === 'conflict') return say('unseen', `two instances report ${service.ip}`);
+  if (!isHostUp) return lookAtHost();
+  if (!view || around.inventory.isBlind(view) || view.state === 'unknown') return say('unseen', 'nobody can say how it is');
+  if (isWellThere()) return say('well', '');
+  if (view.unmet.length > 0) return say('dependent', `it needs ${view.unmet.map((one) => nameOf(one as EntityKey)).join(', ')}`);
+  return say('lost', view.holds.has('up') ? `no more than ${view.state}` : view.state, { cannot: cannot() });
+
+  function isWellThere(): boolean {
+    const isSeen = view !== undefined && view.state !== 'unknown' && !around.inventory.isBlind(view);
+    return isHostUp && isSeen && outcome.is === 'satisfied';
+  }
+
+  function commandAt(): Action | undefined {
+    const own = lane.find(isLive);
+    if (own) return own;
+    const isUnderWay = (action: Action) => isLive(action) && action.status !== 'waiting' && action.lane !== key;
+    return around
+      .actions()
+      .find(
+        (action) =>
+          isUnderWay(action) && action.do.level === 'instances' && ipOf(action.do, around.known.inventory) === service.ip,
+      );
+  }
+
+  function lookAtHost(): Look {
+    if (typeof host !== 'object') {
+      const readAt = around.inventory.readAt('instances');
+      if (readAt === null) return say('unseen', 'no instances were read yet');
+      return say('lost', `no instance has ${service.ip}`, { unit: service.ip, readAt, cannot: cannot() });
+    }
+    if (around.inventory.isBlind(host) || host.state === 'unknown') return say('unseen', 'nobody can say how its instance is');
+    return say('lost', `its instance is ${host.state}`, { unit: service.ip, readAt: host.readAt, cannot: cannot() });
+  }
+
+  /** Why the first step of a start cannot be taken now. */
+  function cannot(): string | null {
+    if (outcome.is === 'rejected') return outcome.problem.message;
+    const first = outcome.is === 'steps' ? outcome.steps[0] : undefined;
+    if (first === undefined) return 'there is nothing to do';
+    if (first.when.on !== 'now') return `it waits until ${triggerText(first.when)}`;
+    const others = lane.filter(({ do: what }) => !isClimb(what));
+    const holder = outcome.is === 'steps' ? heldBy({ lane: key, do: start }, outcome.steps, others) : undefined;
+    return holder ? `${doText(holder.do)} failed (${holder.id}); retry or discard it first` : null;
+  }
+}

@@ -1,0 +1,250 @@
+import type { EntityKey, Instant } from './identity.ts';
+import type { Policy } from './policy.ts';
+
+/** What a look at a service that is kept has come to. */
+export interface Look {
+  readonly key: EntityKey;
+  readonly cluster: string | null;
+  readonly is:
+    | 'well'
+    /** It has lost a rung of its own ladder or of its instance's. */
+    | 'lost'
+    /** The rung that it lacks waits for another service. */
+    | 'dependent'
+    /** Nobody can say. */
+    | 'unseen'
+    /** Somebody's command is at work there. */
+    | 'commanded'
+    | 'maintained'
+    /** It has never been well, or a person has stopped it. */
+    | 'not wanted';
+  /** What is lost, in a word or two; for whom it waits or who is at work, where nothing is. */
+  readonly why: string;
+  /** What counts as one loss: the instance where that is lost, the service elsewhere. */
+  readonly unit: string;
+  /** When the reading began that says so. */
+  readonly readAt: Instant;
+  /** Why nothing can be done about it at present, or null. */
+  readonly cannot: string | null;
+  /** Whether something of its recovery is still under way. */
+  readonly isActing: boolean;
+}
+
+export type RecoveryState = 'well' | 'off' | 'unseen' | 'suspect' | 'waiting' | 'held-down' | 'acting' | 'gave-up';
+
+/** How often one cause has been recovered from without lasting. */
+export interface Fall {
+  readonly cause: string;
+  readonly count: number;
+  /** Not tried again before. */
+  readonly heldUntil: Instant;
+}
+
+/** What is remembered of one service that is kept. */
+export interface Standing {
+  readonly state: RecoveryState;
+  /** What is lost; null where nothing is. */
+  readonly cause: string | null;
+  /** Why it is in this state, for a person. */
+  readonly reason: string;
+  readonly since: Instant;
+  /** When it is looked at anew, where that is known. */
+  readonly next: Instant | null;
+  readonly falls: readonly Fall[];
+  readonly wellSince: Instant | null;
+  /** Since when, and in how many readings, it has been lost. */
+  readonly lost: { readonly since: Instant; readonly readings: number; readonly readAt: Instant } | null;
+}
+
+export type RecoveryPolicy = Pick<
+  Policy,
+  | 'dwellMs'
+  | 'dwellReadings'
+  | 'holdDownMs'
+  | 'holdDownMaxMs'
+  | 'recoveries'
+  | 'wellMs'
+  | 'radiusLeast'
+  | 'radiusPercent'
+  | 'recoveriesAtOnce'
+  | 'recoveryMs'
+>;
+
+export interface Decision {
+  readonly standings: ReadonlyMap<EntityKey, Standing>;
+  /** To be recovered now. */
+  readonly act: readonly EntityKey[];
+  /** Whose recovery takes too long, and is to be ended. */
+  readonly end: readonly EntityKey[];
+  /** The clusters of which too much is lost at once, and how much that is. */
+  readonly observedOnly: ReadonlyMap<string | null, string>;
+}
+
+/** How many of so many may be acted on at once. */
+export const radiusOf = (count: number, policy: Pick<Policy, 'radiusLeast' | 'radiusPercent'>): number =>
+  Math.max(policy.radiusLeast, Math.floor((count * policy.radiusPercent) / 100));
+
+/** The wait after so many recoveries that did not last. */
+export const holdDownOf = (count: number, policy: Pick<Policy, 'holdDownMs' | 'holdDownMaxMs'>): number =>
+  count === 0 ? 0 : Math.min(policy.holdDownMaxMs, policy.holdDownMs * 2 ** Math.min(count - 1, 30));
+
+/** Of a service that was never looked at. */
+export const unlooked = (now: Instant): Standing => ({
+  state: 'unseen',
+  cause: null,
+  reason: 'not looked at yet',
+  since: now,
+  next: null,
+  falls: [],
+  wellSince: null,
+  lost: null,
+});
+
+interface At {
+  readonly now: Instant;
+  readonly policy: RecoveryPolicy;
+}
+
+/** Decides what is recovered now: pure, and the same for the same looks. */
+export function decideRecovery(looks: readonly Look[], before: ReadonlyMap<EntityKey, Standing>, at: At): Decision {
+  const standings = new Map<EntityKey, Standing>();
+  const ready: Look[] = [];
+  for (const look of looks) {
+    const { standing, isReady } = judge(look, before.get(look.key) ?? unlooked(at.now), at);
+    standings.set(look.key, standing);
+    if (isReady) ready.push(look);
+  }
+  const standingOf = (key: EntityKey): Standing => standings.get(key) ?? unlooked(at.now);
+  const act: EntityKey[] = [];
+  const observedOnly = new Map<string | null, string>();
+  for (const [cluster, members] of byCluster(looks)) {
+    const candidates = ready
+      .filter((look) => look.cluster === cluster)
+      .sort((a, b) => lostSince(standingOf(a.key)) - lostSince(standingOf(b.key)) || (a.key < b.key ? -1 : 1));
+    if (candidates.length === 0) continue;
+    const excess = excessOf(members, standingOf, at.policy);
+    if (excess !== null) observedOnly.set(cluster, excess);
+    let free = Math.min(at.policy.recoveriesAtOnce, radiusOf(members.length, at.policy));
+    free -= members.filter(({ key }) => standingOf(key).state === 'acting').length;
+    for (const { key, why } of candidates) {
+      const standing = standingOf(key);
+      if (excess !== null) standings.set(key, waiting(standing, `observed only: ${excess}`, at.now));
+      else if (free <= 0) standings.set(key, waiting(standing, 'another recovery of its cluster is under way', at.now));
+      else {
+        free--;
+        act.push(key);
+        standings.set(key, beginning(standing, why, at.now));
+      }
+    }
+  }
+  const isOverdue = ({ since }: Standing) => at.now - since >= at.policy.recoveryMs;
+  const end = looks
+    .filter(({ key, is, isActing }) => isActing && !act.includes(key) && (is === 'not wanted' || isOverdue(standingOf(key))))
+    .map(({ key }) => key);
+  return { standings, act, end, observedOnly };
+}
+
+const lostSince = ({ lost }: Standing): number => lost?.since ?? 0;
+
+function byCluster(looks: readonly Look[]): ReadonlyMap<string | null, readonly Look[]> {
+  const clusters = new Map<string | null, Look[]>();
+  for (const look of looks) {
+    if (look.is === 'not wanted' || look.is === 'maintained') continue;
+    clusters.set(look.cluster, [...(clusters.get(look.cluster) ?? []), look]);
+  }
+  return clusters;
+}
+
+/**
+ * Whether more is lost at once than may be acted on, in words. What stands on a lost instance is one loss with it: otherwise the loss
+ * of one machine would be too much in every small cluster.
+ */
+function excessOf(members: readonly Look[], standingOf: (key: EntityKey) => Standing, policy: RecoveryPolicy): string | null {
+  const isLost = ({ key, is }: Look) => is === 'lost' || standingOf(key).state === 'acting';
+  const lost = new Set(members.filter(isLost).map(({ unit }) => unit)).size;
+  const most = radiusOf(members.length, policy);
+  return lost > most ? `${lost} losses at once among ${members.length} services, at most ${most} are acted on` : null;
+}
+
+/** What comes of one service by itself; it is ready where nothing but the others of its cluster stands in the way. */
+function judge(look: Look, before: Standing, at: At): { readonly standing: Standing; readonly isReady: boolean } {
+  const { now, policy } = at;
+  if (before.state === 'acting') {
+    if (look.isActing) return { standing: { ...before, reason: `recovering: ${before.cause}` }, isReady: false };
+    return judge(look, ended(before, at), at);
+  }
+  const rest = (state: RecoveryState, reason: string, more: Partial<Standing> = {}) => ({
+    standing: become({ ...before, lost: null, cause: null, ...more }, state, reason, null, now),
+    isReady: false,
+  });
+  switch (look.is) {
+    case 'not wanted':
+      return rest('off', look.why, { falls: NONE, wellSince: null });
+    case 'maintained':
+    case 'dependent':
+    case 'commanded':
+      return rest('waiting', look.why, { wellSince: null });
+    case 'unseen':
+      return rest('unseen', look.why, { wellSince: null });
+    case 'well': {
+      const wellSince = before.wellSince ?? now;
+      const falls = now - wellSince >= policy.wellMs ? NONE : before.falls;
+      return rest('well', '', { wellSince, falls });
+    }
+    case 'lost':
+      return judgeLoss(look, before, at);
+    default:
+      return look.is satisfies never;
+  }
+}
+
+const NONE: readonly Fall[] = [];
+
+function judgeLoss(
+  look: Look,
+  before: Standing,
+  { now, policy }: At,
+): { readonly standing: Standing; readonly isReady: boolean } {
+  const { since, readings, readAt } = before.lost ?? { since: now, readings: 0, readAt: null };
+  const isNews = readAt === null || look.readAt > readAt;
+  const lost = { since, readings: readings + Number(isNews), readAt: look.readAt };
+  const loss = { ...before, lost, cause: look.why, wellSince: null };
+  const not = (state: RecoveryState, reason: string, next: Instant | null = null) => ({
+    standing: become(loss, state, reason, next, now),
+    isReady: false,
+  });
+  const dueAt = (since + policy.dwellMs) as Instant;
+  const isDoubtful = lost.readings < policy.dwellReadings || now < dueAt;
+  if (isDoubtful && before.state === 'gave-up') return { standing: { ...before, lost }, isReady: false };
+  if (isDoubtful) return not('suspect', `${look.why}: perhaps it does not last`, dueAt);
+  const fall = before.falls.find(({ cause }) => cause === look.why);
+  if (fall && fall.count >= policy.recoveries)
+    return not('gave-up', `${look.why} again after ${fall.count} recoveries; acknowledge it, or start it`);
+  if (fall && now < fall.heldUntil) return not('held-down', `${look.why} again after ${fall.count} recoveries`, fall.heldUntil);
+  if (look.cannot !== null) return not('waiting', look.cannot);
+  return { standing: loss, isReady: true };
+}
+
+/** Its recovery is over, well or not; how long the next one waits is settled here, and counts from now. */
+function ended(before: Standing, { now, policy }: At): Standing {
+  const falls = before.falls.map((fall) =>
+    fall.cause === before.cause ? { ...fall, heldUntil: (now + holdDownOf(fall.count, policy)) as Instant } : fall,
+  );
+  return { ...before, state: 'waiting', falls, lost: null };
+}
+
+function beginning(standing: Standing, cause: string, now: Instant): Standing {
+  const count = (standing.falls.find((fall) => fall.cause === cause)?.count ?? 0) + 1;
+  const falls = [...standing.falls.filter((fall) => fall.cause !== cause), { cause, count, heldUntil: now }];
+  return { ...standing, state: 'acting', cause, reason: `recovering: ${cause}`, since: now, next: null, falls, lost: null };
+}
+
+const waiting = (standing: Standing, reason: string, now: Instant): Standing => become(standing, 'waiting', reason, null, now);
+
+const become = (standing: Standing, state: RecoveryState, reason: string, next: Instant | null, now: Instant): Standing => ({
+  ...standing,
+  state,
+  reason,
+  next,
+  since: standing.state === state ? standing.since : now,
+});
