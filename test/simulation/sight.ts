@@ -47,12 +47,13 @@ export function createSight(): Sight {
   const early: Services = new Map();
   const late: Services = new Map();
   const blind = new Set<string>();
+  /** When each source that was blind could see again. What another one says has held all the while, for all that is known. */
+  const seenSince = new Map<string, number>();
   const seqs = new Map<string, number>();
   const arrived = new Set<Heartbeat>();
 
   function show(seen: Seen, source: string, readAt: number, words: readonly string[]): void {
-    const before = blind.has(source) ? new Map<string, number>() : seen.since;
-    seen.since = new Map(words.map((word) => [word, before.get(word) ?? readAt]));
+    seen.since = new Map(words.map((word) => [word, seen.since.get(word) ?? readAt]));
     seen.source = source;
     seen.readAt = readAt;
   }
@@ -116,7 +117,9 @@ export function createSight(): Sight {
         const seen = look(trigger, services);
         if (!seen || blind.has(seen.source) || !isFresh(seen.readAt)) return false;
         const since = seen.since.get(trigger.state);
-        return since !== undefined && seen.readAt - since >= (trigger.forMs ?? 0);
+        if (since === undefined) return false;
+        if (trigger.forMs === undefined) return true;
+        return seen.readAt - Math.max(since, seenSince.get(seen.source) ?? since) >= trigger.forMs;
       }
       case 'all':
         return trigger.of.every((part) => isHeld(part, services, isFresh));
@@ -156,11 +159,11 @@ export function createSight(): Sight {
         seen.missed++;
         if (seen.missed >= TOLERANCE) show(seen, source, readAt, GONE);
       }
-      blind.delete(source);
+      if (blind.delete(source)) seenSince.set(source, readAt);
     },
-    readServices(source, { items }) {
+    readServices(source, { items, readAt }) {
       for (const services of [early, late]) takeServices(services, source, items);
-      blind.delete(source);
+      if (blind.delete(source)) seenSince.set(source, readAt);
     },
     hear(beat) {
       const { source, epoch, seq } = beat;
