@@ -8,7 +8,7 @@ import type { Command, Do } from './domain/command.ts';
 import type { Heartbeat, Problem } from './domain/heartbeat.ts';
 import type { ActionId, EntityKey, Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
-import type { Maintenance, MaintenanceRequest } from './domain/maintenance.ts';
+import type { Maintenance, MaintenanceNews, MaintenanceRequest } from './domain/maintenance.ts';
 import type { Plan } from './domain/plan.ts';
 import type { Policy } from './domain/policy.ts';
 import type { Fall, RecoveryState } from './domain/recovery.ts';
@@ -61,6 +61,11 @@ export interface RecoverOptions {
   /** By name. */
   readonly services?: 'all' | readonly string[];
   readonly clusters?: readonly string[];
+  /**
+   * Whether this process recovers anything where it leads. One that does not still writes down what its commands want to run.
+   * Default: true.
+   */
+  readonly acts?: boolean;
 }
 
 /** How it stands with a service that is kept. */
@@ -71,9 +76,16 @@ export interface Recovery {
   readonly state: RecoveryState;
   /** What is lost; null where nothing is. */
   readonly cause: string | null;
-  /** Why it is in this state, for a person. */
+  /** Why it is in this state, for a program: `000000` where it is well. */
+  readonly code: Code;
+  /** The same for a person. */
   readonly reason: string;
-  readonly since: Instant;
+  /** Why it is not to run, such as which command has stopped it; null where it is to run. */
+  readonly notWanted: string | null;
+  /** Since when it has been in this state; null where only the leader knows. */
+  readonly since: Instant | null;
+  /** Since when what it has lost has been lost. */
+  readonly lostSince: Instant | null;
   /** When it is looked at anew, where that is known. */
   readonly next: Instant | null;
   /** How often it was recovered from what lately. */
@@ -118,6 +130,8 @@ export interface FleetEvents {
   readonly parked: Parked;
   /** What was decided about a service that is kept, and why. */
   readonly recovery: Recovery;
+  /** What was begun or ended, by whoever on the store: told by the leader, once. */
+  readonly maintenance: MaintenanceNews;
   /** Something that was refused or failed for one subject alone. */
   readonly problem: Problem;
 }

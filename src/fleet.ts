@@ -112,6 +112,7 @@ export function createFleet(options: FleetOptions): Fleet {
     lastSeen: async () => (await board.read())?.views ?? [],
     policy,
     now,
+    onNews: (news) => events.emit('maintenance', news),
   });
   const hold = createHold({ reasonAgainst: maintenance.reasonAgainst, onProblem });
   const gate = createGate({
@@ -197,6 +198,7 @@ export function createFleet(options: FleetOptions): Fleet {
   });
   const keeper = createKeeper(store, {
     kept: keptAmong(roster.services, options.services ?? [], options.recover),
+    acts: options.recover?.acts ?? true,
     around: { known, inventory, actions: queue.all, lane: queue.lane, reasonAgainst: maintenance.reasonAgainst },
     queue,
     end: (id) => decisions.end(id),

@@ -54,7 +54,7 @@ export {
   type SshAnswer,
 } from './domain/instance.ts';
 export { createInventory, type Inventory, type InventoryOptions } from './domain/inventory.ts';
-export type { Maintenance, MaintenanceRequest, MaintenanceSubject } from './domain/maintenance.ts';
+export type { Maintenance, MaintenanceNews, MaintenanceRequest, MaintenanceSubject } from './domain/maintenance.ts';
 export { type Known, type Plan, plan } from './domain/plan.ts';
 export { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
 export type { Fall, RecoveryState } from './domain/recovery.ts';

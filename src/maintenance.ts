@@ -5,6 +5,7 @@ import type { Inventory } from './domain/inventory.ts';
 import {
   isInForce,
   type Maintenance,
+  type MaintenanceNews,
   type MaintenanceRequest,
   type MaintenanceSubject,
   maintenanceText,
@@ -21,6 +22,8 @@ import { createSharedRecord } from './shared-record.ts';
 export interface Maintenances {
   /** Takes in what others have begun or ended: one read, on each beat. */
   refresh(): Promise<void>;
+  /** Tells what was begun, changed and ended since a leader told it last, whoever did it: once for all leaders, after a refresh. */
+  tellNews(): Promise<void>;
   /** Why a verb has to wait, or null. */
   reasonAgainst(what: Do): string | null;
   /** @throws ER0203 for a word that means nothing or several things, ER0206 where it is another's, ER0222 for all else that is wrong */
@@ -32,6 +35,8 @@ export interface Maintenances {
 
 interface MaintenanceRecord {
   readonly entries: readonly Maintenance[];
+  /** Those of which it was told that they stand. */
+  readonly told?: readonly Maintenance[];
 }
 
 const KEY = 'maintenance';
@@ -50,6 +55,7 @@ export function createMaintenances(
     readonly lastSeen: () => Promise<readonly View[]>;
     readonly policy: Pick<Policy, 'maintenanceMs' | 'maintenanceMaxMs'>;
     readonly now: () => Instant;
+    readonly onNews: (news: MaintenanceNews) => void;
   },
 ): Maintenances {
   const { services, inventory, policy, now } = fleet;
@@ -87,8 +93,19 @@ export function createMaintenances(
     return inForce(record.value);
   }
 
+  async function tellNews(): Promise<void> {
+    if (record.value === null || newsIn(record.value, now()).length === 0) return;
+    let news: readonly MaintenanceNews[] = [];
+    await record.change((stored) => {
+      news = newsIn(stored, now());
+      return news.length > 0 ? { ...stored, told: inForce(stored) } : null;
+    });
+    for (const one of news) fleet.onNews(one);
+  }
+
   return {
     refresh: record.refresh,
+    tellNews,
     list,
     reasonAgainst(what) {
       const { value } = record;
@@ -124,7 +141,7 @@ export function createMaintenances(
           throw new FleetError('ER0206', `${maintenanceText(own)}; who takes it over ends that first`);
         if (!own && standing.length >= MOST_ENTRIES)
           throw new FleetError('ER0222', `more than ${MOST_ENTRIES} maintenances at once`);
-        return { entries: [...standing.filter((entry) => entry !== own), begun(own)] };
+        return { ...stored, entries: [...standing.filter((entry) => entry !== own), begun(own)] };
       });
       return entries.find((entry) => entry.subject === subject) ?? begun();
     },
@@ -134,7 +151,7 @@ export function createMaintenances(
       let ended: Maintenance | undefined;
       await record.change((stored) => {
         ended = inForce(stored).find((entry) => entry.subject === subject);
-        return ended ? { entries: inForce(stored).filter((entry) => entry.subject !== subject) } : null;
+        return ended ? { ...stored, entries: inForce(stored).filter((entry) => entry.subject !== subject) } : null;
       });
       if (ended) return ended;
       const others = (await list()).map((entry) => entry.subject).slice(0, 20);
@@ -144,4 +161,21 @@ export function createMaintenances(
       );
     },
   };
+}
+
+function newsIn({ entries, told = [] }: MaintenanceRecord, now: Instant): readonly MaintenanceNews[] {
+  const of = (some: readonly Maintenance[], { subject }: Maintenance) => some.find((entry) => entry.subject === subject);
+  const standing = entries.filter((entry) => isInForce(entry, now));
+  const over = told.filter((entry) => !of(standing, entry));
+  return [
+    ...over.map((maintenance) => ({
+      kind: isInForce(maintenance, now) ? ('ended' as const) : ('expired' as const),
+      maintenance,
+    })),
+    ...standing.flatMap((maintenance): readonly MaintenanceNews[] => {
+      const before = of(told, maintenance);
+      if (before === undefined) return [{ kind: 'begun', maintenance }];
+      return JSON.stringify(before) === JSON.stringify(maintenance) ? [] : [{ kind: 'changed', maintenance }];
+    }),
+  ];
 }

@@ -54,7 +54,7 @@ export function createPulse(fleet: {
   readonly gate: Gate;
   readonly entities: Entities;
   readonly actions: Actions;
-  readonly maintenance: Pick<Maintenances, 'refresh'>;
+  readonly maintenance: Pick<Maintenances, 'refresh' | 'tellNews'>;
   readonly keeper: Pick<Keeper, 'beat'>;
   readonly demands: Demands;
   readonly board: Board;
@@ -147,7 +147,7 @@ export function createPulse(fleet: {
       if (takesOver) actions.lead(now());
       led = term;
       if (catchesUp) await catchUp(last);
-      if (leads) await Promise.all([fleet.claims.renew(), queue.tidy()]);
+      if (leads) await both(fleet.claims.renew(), queue.tidy(), fleet.maintenance.tellNews());
     } catch (error) {
       events.emit('storeLost', { error });
     }

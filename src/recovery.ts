@@ -2,11 +2,11 @@ import type { Store } from './contracts.ts';
 import { isLive } from './domain/action.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import { type ActionId, type EntityKey, type Instant, nameOf, serviceKey } from './domain/identity.ts';
-import { clearedOf, type Intent, type KeptRecord, NOTHING_KEPT, offReason, wantedAfter } from './domain/kept.ts';
+import { type Intent, type KeptRecord, NOTHING_KEPT, offReason, wantedAfter } from './domain/kept.ts';
 import { isClimb, type LookAround, lookAt } from './domain/look.ts';
 import { planDo } from './domain/plan.ts';
 import type { Policy } from './domain/policy.ts';
-import { decideRecovery, type Standing, unlooked } from './domain/recovery.ts';
+import { decideRecovery, STATE_CODES, type Standing, unlooked } from './domain/recovery.ts';
 import type { Service } from './domain/service.ts';
 import { FleetError } from './errors.ts';
 import type { Recovery } from './face.ts';
@@ -31,6 +31,8 @@ export function createKeeper(
   store: Store,
   fleet: {
     readonly kept: readonly Service[];
+    /** Whether anything is recovered here at all. */
+    readonly acts: boolean;
     readonly around: Omit<LookAround, 'offReason'>;
     readonly queue: Pick<ActionQueue, 'arm' | 'lane'>;
     readonly end: (id: ActionId) => Promise<void>;
@@ -67,7 +69,7 @@ export function createKeeper(
   }
 
   async function beat(): Promise<void> {
-    if (kept.length === 0) return;
+    if (kept.length === 0 || !fleet.acts) return;
     await record.refresh();
     const stored = record.value;
     if (stored === null || !lease.held() || !fleet.isWarm()) return;
@@ -79,7 +81,7 @@ export function createKeeper(
     // Whoever wrote meanwhile may have stopped what would be recovered: the next beat takes that in.
     if (next !== null && (await record.change((found) => (found === stored ? next : null))) !== next) return;
     known = record.value;
-    tell(decision.standings, decision.observedOnly);
+    tell(decision.standings, decision.observedOnly, next ?? stored);
     for (const [key, standing] of decision.standings) standings.set(key, standing);
     for (const key of decision.end) await endAll(key);
     for (const key of decision.act) await recover(key);
@@ -99,11 +101,15 @@ export function createKeeper(
     for (const action of queue.lane(key)) if (isLive(action) && isClimb(action.do)) await fleet.end(action.id);
   }
 
-  function tell(decided: ReadonlyMap<EntityKey, Standing>, observedOnly: ReadonlyMap<string | null, string>): void {
+  function tell(
+    decided: ReadonlyMap<EntityKey, Standing>,
+    observedOnly: ReadonlyMap<string | null, string>,
+    stored: KeptRecord,
+  ): void {
     for (const [key, standing] of decided) {
-      const before = standings.get(key)?.state ?? 'unseen';
-      if (before === standing.state) continue;
-      if (before !== 'unseen' || standing.state !== 'well') fleet.onChange(recoveryOf(key, standing));
+      const before = standings.get(key) ?? unlooked(now());
+      if (before.state === standing.state && before.code === standing.code) continue;
+      if (before.state !== 'unseen' || standing.state !== 'well') fleet.onChange(recoveryOf(key, standing, stored));
       if (standing.state === 'gave-up')
         fleet.onProblem({ subject: key, code: 'ER0246', message: `${nameOf(key)}: ${standing.reason}` });
     }
@@ -116,20 +122,23 @@ export function createKeeper(
     for (const [cluster, text] of observedOnly) excess.set(cluster, text);
   }
 
-  const recoveryOf = (key: EntityKey, { lost: _, wellSince: __, ...standing }: Standing): Recovery => ({
-    key,
-    cluster: kept.find(({ name }) => name === nameOf(key))?.cluster ?? null,
-    ...standing,
-  });
+  const recoveryOf = (
+    key: EntityKey,
+    { lost: _, wellSince: __, ...standing }: Omit<Standing, 'since'> & Pick<Recovery, 'since'>,
+    stored: KeptRecord,
+  ): Recovery => {
+    const service = kept.find(({ name }) => name === nameOf(key));
+    return { key, cluster: service?.cluster ?? null, notWanted: service ? offReason(service, stored) : null, ...standing };
+  };
 
   function listed(service: Service, stored: KeptRecord): Recovery {
     const key = serviceKey(service.name);
     const own = term !== null && lease.held() ? standings.get(key) : undefined;
     const standing = own ?? stored.standings[service.name];
-    if (standing) return recoveryOf(key, standing);
+    if (standing) return recoveryOf(key, standing, stored);
     const off = offReason(service, stored);
-    const plain = unlooked(now());
-    return recoveryOf(key, { ...plain, state: off === null ? 'well' : 'off', reason: off ?? '' });
+    const state = off === null ? 'well' : 'off';
+    return recoveryOf(key, { ...unlooked(now()), since: null, state, code: STATE_CODES[state], reason: off ?? '' }, stored);
   }
 
   return {
@@ -146,8 +155,10 @@ export function createKeeper(
       }
       let isDone = false;
       await record.change((stored) => {
-        isDone = (stored.standings[service.name]?.falls.length ?? 0) > 0;
-        return isDone ? clearedOf(stored, [service.name]) : null;
+        const { falls = [], lostSince = null } = stored.standings[service.name] ?? {};
+        isDone = falls.length > 0;
+        const acknowledged = { ...unlooked(now()), reason: 'acknowledged, and not looked at since', lostSince };
+        return isDone ? { ...stored, standings: { ...stored.standings, [service.name]: acknowledged } } : null;
       });
       if (!isDone) throw new FleetError('ER0206', `${service.name} was not recovered lately; there is nothing to acknowledge`);
     },

@@ -99,7 +99,7 @@ function after({ of, isToRun, by }: Intent, stored: KeptRecord, kept: readonly S
 }
 
 /** The record without what became of earlier recoveries of these services. */
-export const clearedOf = (stored: KeptRecord, names: readonly string[]): KeptRecord => ({
+const clearedOf = (stored: KeptRecord, names: readonly string[]): KeptRecord => ({
   ...stored,
   standings: Object.fromEntries(Object.entries(stored.standings).filter(([name]) => !names.includes(name))),
 });

@@ -87,13 +87,14 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
   }
 
   /** Why the first step of a start cannot be taken now. */
-  function cannot(): string | null {
-    if (outcome.is === 'rejected') return outcome.problem.message;
+  function cannot(): Look['cannot'] {
+    if (outcome.is === 'rejected') return outcome.problem;
     const first = outcome.is === 'steps' ? outcome.steps[0] : undefined;
-    if (first === undefined) return 'there is nothing to do';
-    if (first.when.on !== 'now') return `it waits until ${triggerText(first.when)}`;
+    if (first === undefined) return { code: 'ER0206', message: 'there is nothing to do' };
+    if (first.when.on !== 'now') return { code: 'ER0227', message: `it waits until ${triggerText(first.when)}` };
     const others = lane.filter(({ do: what }) => !isClimb(what));
     const holder = outcome.is === 'steps' ? heldBy({ lane: key, do: start }, outcome.steps, others) : undefined;
-    return holder ? `${doText(holder.do)} failed (${holder.id}); retry or discard it first` : null;
+    if (!holder) return null;
+    return { code: 'ER0207', message: `${doText(holder.do)} failed (${holder.id}); retry or discard it first` };
   }
 }

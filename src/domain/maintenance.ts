@@ -40,6 +40,13 @@ export interface MaintenanceRequest {
   readonly forMs?: number;
 }
 
+/** Something that became of a maintenance: `changed` is what its owner said anew. */
+export interface MaintenanceNews {
+  readonly kind: 'begun' | 'changed' | 'ended' | 'expired';
+  /** As it stands, or stood last. */
+  readonly maintenance: Maintenance;
+}
+
 export const isInForce = ({ expiresAt }: Maintenance, now: Instant): boolean => now < expiresAt;
 
 const clusterOf = (name: string): MaintenanceSubject => `clusters/${name}`;

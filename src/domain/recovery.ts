@@ -1,3 +1,4 @@
+import { type Code, type KnownCode, OK } from './codes.ts';
 import type { EntityKey, Instant } from './identity.ts';
 import type { Policy } from './policy.ts';
 
@@ -25,7 +26,7 @@ export interface Look {
   /** When the reading began that says so. */
   readonly readAt: Instant;
   /** Why nothing can be done about it at present, or null. */
-  readonly cannot: string | null;
+  readonly cannot: { readonly code: Code; readonly message: string } | null;
   /** Whether something of its recovery is still under way. */
   readonly isActing: boolean;
 }
@@ -45,9 +46,13 @@ export interface Standing {
   readonly state: RecoveryState;
   /** What is lost; null where nothing is. */
   readonly cause: string | null;
-  /** Why it is in this state, for a person. */
+  /** Why it is in this state, for a program. */
+  readonly code: Code;
+  /** The same for a person. */
   readonly reason: string;
   readonly since: Instant;
+  /** Since when what it has lost has been lost, also over the recoveries that did not bring it back. */
+  readonly lostSince: Instant | null;
   /** When it is looked at anew, where that is known. */
   readonly next: Instant | null;
   readonly falls: readonly Fall[];
@@ -88,12 +93,32 @@ export const radiusOf = (count: number, policy: Pick<Policy, 'radiusLeast' | 'ra
 export const holdDownOf = (count: number, policy: Pick<Policy, 'holdDownMs' | 'holdDownMaxMs'>): number =>
   count === 0 ? 0 : Math.min(policy.holdDownMaxMs, policy.holdDownMs * 2 ** Math.min(count - 1, 30));
 
+/** What a state is told as; what waits has a code of what it waits for. */
+export const STATE_CODES = {
+  well: OK,
+  off: 'ER0247',
+  unseen: 'ER0200',
+  suspect: 'ER0248',
+  waiting: 'ER0227',
+  'held-down': 'ER0249',
+  acting: 'ER0255',
+  'gave-up': 'ER0246',
+} as const satisfies Record<RecoveryState, Code>;
+
+/** What holds it back that is no loss of its own. */
+const HOLDING_CODES = { maintained: 'ER0238', dependent: 'ER0218', commanded: 'ER0227' } as const satisfies Record<
+  string,
+  KnownCode
+>;
+
 /** Of a service that was never looked at. */
 export const unlooked = (now: Instant): Standing => ({
   state: 'unseen',
   cause: null,
+  code: STATE_CODES.unseen,
   reason: 'not looked at yet',
   since: now,
+  lostSince: null,
   next: null,
   falls: [],
   wellSince: null,
@@ -128,8 +153,8 @@ export function decideRecovery(looks: readonly Look[], before: ReadonlyMap<Entit
     free -= members.filter(({ key }) => standingOf(key).state === 'acting').length;
     for (const { key, why } of candidates) {
       const standing = standingOf(key);
-      if (excess !== null) standings.set(key, waiting(standing, `observed only: ${excess}`, at.now));
-      else if (free <= 0) standings.set(key, waiting(standing, 'another recovery of its cluster is under way', at.now));
+      if (excess !== null) standings.set(key, waiting(standing, { code: 'ER0239', message: `observed only: ${excess}` }, at.now));
+      else if (free <= 0) standings.set(key, waiting(standing, OTHERS_FIRST, at.now));
       else {
         free--;
         act.push(key);
@@ -143,6 +168,8 @@ export function decideRecovery(looks: readonly Look[], before: ReadonlyMap<Entit
     .map(({ key }) => key);
   return { standings, act, end, observedOnly };
 }
+
+const OTHERS_FIRST = { code: 'ER0256', message: 'another recovery of its cluster is under way' } as const;
 
 const lostSince = ({ lost }: Standing): number => lost?.since ?? 0;
 
@@ -173,8 +200,8 @@ function judge(look: Look, before: Standing, at: At): { readonly standing: Stand
     if (look.isActing) return { standing: { ...before, reason: `recovering: ${before.cause}` }, isReady: false };
     return judge(look, ended(before, at), at);
   }
-  const rest = (state: RecoveryState, reason: string, more: Partial<Standing> = {}) => ({
-    standing: become({ ...before, lost: null, cause: null, ...more }, state, reason, null, now),
+  const rest = (state: RecoveryState, reason: string, more: Partial<Standing> = {}, code: Code = STATE_CODES[state]) => ({
+    standing: become({ ...before, lost: null, lostSince: null, cause: null, ...more }, { state, code, reason }, now),
     isReady: false,
   });
   switch (look.is) {
@@ -183,7 +210,7 @@ function judge(look: Look, before: Standing, at: At): { readonly standing: Stand
     case 'maintained':
     case 'dependent':
     case 'commanded':
-      return rest('waiting', look.why, { wellSince: null });
+      return rest('waiting', look.why, { wellSince: null }, HOLDING_CODES[look.is]);
     case 'unseen':
       return rest('unseen', look.why, { wellSince: null });
     case 'well': {
@@ -208,20 +235,21 @@ function judgeLoss(
   const { since, readings, readAt } = before.lost ?? { since: now, readings: 0, readAt: null };
   const isNews = readAt === null || look.readAt > readAt;
   const lost = { since, readings: readings + Number(isNews), readAt: look.readAt };
-  const loss = { ...before, lost, cause: look.why, wellSince: null };
-  const not = (state: RecoveryState, reason: string, next: Instant | null = null) => ({
-    standing: become(loss, state, reason, next, now),
+  const loss = { ...before, lost, lostSince: before.lostSince ?? now, cause: look.why, wellSince: null };
+  const not = (state: RecoveryState, reason: string, next: Instant | null = null, code: Code = STATE_CODES[state]) => ({
+    standing: become(loss, { state, code, reason, next }, now),
     isReady: false,
   });
   const dueAt = (since + policy.dwellMs) as Instant;
   const isDoubtful = lost.readings < policy.dwellReadings || now < dueAt;
-  if (isDoubtful && before.state === 'gave-up') return { standing: { ...before, lost }, isReady: false };
+  if (isDoubtful && before.state === 'gave-up')
+    return { standing: { ...before, lost, lostSince: loss.lostSince }, isReady: false };
   if (isDoubtful) return not('suspect', `${look.why}: perhaps it does not last`, dueAt);
   const fall = before.falls.find(({ cause }) => cause === look.why);
   if (fall && fall.count >= policy.recoveries)
     return not('gave-up', `${look.why} again after ${fall.count} recoveries; acknowledge it, or start it`);
   if (fall && now < fall.heldUntil) return not('held-down', `${look.why} again after ${fall.count} recoveries`, fall.heldUntil);
-  if (look.cannot !== null) return not('waiting', look.cannot);
+  if (look.cannot !== null) return not('waiting', look.cannot.message, null, look.cannot.code);
   return { standing: loss, isReady: true };
 }
 
@@ -236,15 +264,24 @@ function ended(before: Standing, { now, policy }: At): Standing {
 function beginning(standing: Standing, cause: string, now: Instant): Standing {
   const count = (standing.falls.find((fall) => fall.cause === cause)?.count ?? 0) + 1;
   const falls = [...standing.falls.filter((fall) => fall.cause !== cause), { cause, count, heldUntil: now }];
-  return { ...standing, state: 'acting', cause, reason: `recovering: ${cause}`, since: now, next: null, falls, lost: null };
+  return become(
+    { ...standing, cause, falls, lost: null },
+    { state: 'acting', code: STATE_CODES.acting, reason: `recovering: ${cause}` },
+    now,
+  );
 }
 
-const waiting = (standing: Standing, reason: string, now: Instant): Standing => become(standing, 'waiting', reason, null, now);
+const waiting = (standing: Standing, { code, message }: NonNullable<Look['cannot']>, now: Instant): Standing =>
+  become(standing, { state: 'waiting', code, reason: message }, now);
 
-const become = (standing: Standing, state: RecoveryState, reason: string, next: Instant | null, now: Instant): Standing => ({
+/** It is in this state from now on, or still. */
+const become = (
+  standing: Standing,
+  told: Pick<Standing, 'state' | 'code' | 'reason'> & Partial<Pick<Standing, 'next'>>,
+  now: Instant,
+): Standing => ({
   ...standing,
-  state,
-  reason,
-  next,
-  since: standing.state === state ? standing.since : now,
+  next: null,
+  ...told,
+  since: standing.state === told.state ? standing.since : now,
 });

@@ -50,6 +50,38 @@ test('what is in maintenance is observed and not acted on, everybody is told why
   expect(fleet.actions()).toEqual([]);
 });
 
+test('what was begun, changed, ended or has run out is told once, whoever on the store did it, and whoever leads then', async () => {
+  const stage = fleetStage({ world: WORLD, policy: { leaseMs: 5000 } });
+  const { pass, rival } = stage;
+  const toldBy = (fleet: Fleet): string[] => {
+    const told: string[] = [];
+    fleet.on('maintenance', ({ kind, maintenance: { subject, owner } }) => told.push(`${kind} ${subject} ${owner}`));
+    return told;
+  };
+  const told = toldBy(stage.fleet);
+  await pass(4000);
+  const other = rival();
+  const toldToOther = toldBy(other);
+  await other.maintain({ subject: 'node14', forMs: 10 * MINUTE, ...DISKS });
+  await other.maintain({ subject: 'shop', forMs: MINUTE, ...DISKS });
+  await other.beat();
+  await pass(10_000);
+  await other.maintain({ subject: 'node14', forMs: 20 * MINUTE, ...DISKS });
+  await pass(2 * MINUTE);
+  const key = 'services/node14';
+  expect(told).toEqual([`begun ${key} anna`, 'begun clusters/shop anna', `changed ${key} anna`, 'expired clusters/shop anna']);
+
+  await stage.fleet.stop();
+  await other.resume('node14');
+  expect(toldToOther).toEqual([]);
+  for (let beats = 0; beats < 10; beats++) {
+    stage.passTime(2000);
+    await other.beat();
+  }
+  expect(other.role).toBe('leader');
+  expect(toldToOther).toEqual([`ended ${key} anna`]);
+});
+
 test('a maintenance that nobody ends expires, and what waited goes on with the next beat', async () => {
   const { fleet, simulated, pass, passTime } = fleetStage({ world: WORLD });
   await fleet.beat();

@@ -30,6 +30,13 @@ const startsOf = ({ simulated }: FleetStage, name = 'cache0') =>
   simulated.log.filter(({ verb, outcome, subject }) => verb === 'start' && outcome === 'applied' && subject.includes(name))
     .length;
 
+/** What is told of the first service from now on. */
+function toldOf({ fleet }: FleetStage): readonly string[] {
+  const told: string[] = [];
+  fleet.on('recovery', ({ key, state, code }) => key === 'services/cache0' && told.push(`${state} ${code}`));
+  return told;
+}
+
 /** Beats until a service is in a state. */
 async function until({ fleet, pass }: FleetStage, state: string, name?: string, most = 600): Promise<void> {
   for (let beats = 0; beats < most && (await stateOf(fleet, name)) !== state; beats++) await pass(2 * SECOND);
@@ -57,7 +64,7 @@ test('nothing is recovered unless somebody asks for it', async () => {
 test('a service that crashes is recovered once its loss has lasted, and no sooner', async () => {
   const stage = keeping(3, { dwellMs: 20 * SECOND });
   const told: string[] = [];
-  stage.fleet.on('recovery', ({ key, state }) => told.push(`${key} ${state}`));
+  stage.fleet.on('recovery', ({ key, state, code }) => told.push(`${key} ${state} ${code}`));
   await stage.pass(10 * SECOND);
   stage.simulated.world.crash('cache0');
   await stage.pass(18 * SECOND);
@@ -65,7 +72,7 @@ test('a service that crashes is recovered once its loss has lasted, and no soone
   expect(stage.simulated.log).toEqual([]);
   await stage.pass(MINUTE);
   expect(stage.simulated.world.stateOf('cache0')).toBe('up');
-  expect(told).toEqual(['suspect', 'acting', 'well'].map((state) => `services/cache0 ${state}`));
+  expect(told).toEqual(['suspect ER0248', 'acting ER0255', 'well 000000'].map((state) => `services/cache0 ${state}`));
 });
 
 test('a loss that does not last is no reason to act', async () => {
@@ -140,6 +147,17 @@ test('what was well long enough is recovered as if for the first time', async ()
   }
 });
 
+test('what holds a service back is told anew where that changes', async () => {
+  const stage = keeping(3, { dwellMs: 0, dwellReadings: 1, radiusLeast: 1, radiusPercent: 0 });
+  await stage.pass(10 * SECOND);
+  const told = toldOf(stage);
+  for (const i of [0, 1]) stage.simulated.world.crash(`cache${i}`);
+  await stage.pass(10 * SECOND);
+  await stage.fleet.maintain({ subject: 'shop', owner: 'anna', reason: 'new disks' });
+  await stage.pass(10 * SECOND);
+  expect(told).toEqual(['waiting ER0239', 'waiting ER0238']);
+});
+
 test('where more of a cluster is lost at once than may be acted on, it is only observed, and that is said once', async () => {
   const stage = keeping(8, { dwellMs: 10 * SECOND });
   const problems: string[] = [];
@@ -164,6 +182,8 @@ test('where more of a cluster is lost at once than may be acted on, it is only o
 test('one service of a cluster is recovered after the other', async () => {
   const stage = keeping(4, { dwellMs: 10 * SECOND });
   await stage.pass(10 * SECOND);
+  const told: string[] = [];
+  stage.fleet.on('recovery', ({ state, code, reason }) => told.push(`${state} ${code} ${reason}`));
   for (const i of [0, 1]) stage.simulated.world.crash(`cache${i}`);
   let most = 0;
   for (let beats = 0; beats < 100; beats++) {
@@ -172,6 +192,7 @@ test('one service of a cluster is recovered after the other', async () => {
     most = Math.max(most, acting.length);
   }
   expect(most).toBe(1);
+  expect(told).toContain('waiting ER0256 another recovery of its cluster is under way');
   expect([0, 1].map((i) => stage.simulated.world.stateOf(`cache${i}`))).toEqual(['up', 'up']);
 });
 
@@ -212,13 +233,53 @@ test('what is in maintenance is not recovered, and is once that has ended', asyn
   const stage = keeping(3, { dwellMs: 0, dwellReadings: 1 });
   await stage.pass(10 * SECOND);
   await stage.fleet.maintain({ subject: 'shop', owner: 'anna', reason: 'new disks' });
+  const told = toldOf(stage);
   stage.simulated.world.crash('cache0');
   await stage.pass(5 * MINUTE);
   expect(stage.simulated.log).toEqual([]);
   expect((await stage.fleet.recovery())[0]).toMatchObject({ state: 'waiting', reason: expect.stringContaining('by anna') });
+  expect(told).toEqual(['waiting ER0238']);
   await stage.fleet.resume('shop');
   await stage.pass(MINUTE);
   expect(stage.simulated.world.stateOf('cache0')).toBe('up');
+});
+
+test('who only asks and commands recovers nothing where it leads, and still writes down what is not to run', async () => {
+  const stage = keeping(3, { dwellMs: 0, dwellReadings: 1, leaseMs: 5000 }, { recover: { services: 'all', acts: false } });
+  await stage.pass(10 * SECOND);
+  stage.simulated.world.crash('cache0');
+  await stage.pass(MINUTE);
+  expect(stage.fleet.role).toBe('leader');
+  expect(stage.simulated.log).toEqual([]);
+  await stage.fleet.dispatch({ level: 'services', action: 'stop', group: 'cache1' });
+  await stage.pass(MINUTE);
+  await stage.fleet.stop();
+
+  const daemon = stage.rival({ recover: { services: 'all' } });
+  await beatsOf(daemon, stage, 60);
+  expect(await stateOf(daemon, 'cache1')).toBe('off');
+  expect(stage.simulated.world.stateOf('cache1')).toBe('stopped');
+});
+
+test('since when something has been lost is told over the recoveries that do not bring it back, and by others on the store', async () => {
+  let isLet = false;
+  const policy = { dwellMs: 10 * SECOND, dwellReadings: 1, recoveryMs: 20 * SECOND, holdDownMs: 10 * SECOND };
+  const stage = keeping(3, policy, { recover: { services: 'all' }, allow: () => isLet || 'not yet' });
+  const states: string[] = [];
+  stage.fleet.on('recovery', ({ state, code }) => states.push(`${state} ${code}`));
+  await stage.pass(10 * SECOND);
+  stage.simulated.world.crash('cache0');
+  await until(stage, 'suspect');
+  const lostSince = stage.now();
+  const asked = stage.rival();
+  const told = async () => (await asked.recovery())[0];
+  expect(await told()).toMatchObject({ state: 'suspect', since: lostSince, lostSince, next: lostSince + 10 * SECOND });
+  while (states.filter((state) => state === 'acting ER0255').length < 3) await stage.pass(2 * SECOND);
+  expect(states).toContain('held-down ER0249');
+  expect(await told()).toMatchObject({ state: 'acting', lostSince });
+  isLet = true;
+  await until(stage, 'well');
+  expect(await told()).toMatchObject({ state: 'well', lostSince: null });
 });
 
 test('who does not lead recovers nothing', async () => {

@@ -19,7 +19,7 @@ const seen = fc.record({
   is: fc.constantFrom<Look['is']>('well', 'lost', 'lost', 'lost', 'dependent', 'unseen', 'commanded', 'maintained', 'not wanted'),
   why: fc.constantFrom('stopped', 'failing'),
   isOver: fc.boolean(),
-  cannot: fc.constantFrom(null, null, 'its lane is held'),
+  cannot: fc.constantFrom(null, null, { code: 'ER0207', message: 'its lane is held' }),
   isOnHost: fc.boolean(),
 });
 type Seen = typeof seen extends fc.Arbitrary<infer T> ? T : never;

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { asEntityKey, asInstant } from '../../src/domain/identity.ts';
+import { DEFAULT_POLICY } from '../../src/domain/policy.ts';
+import { decideRecovery, type Look } from '../../src/domain/recovery.ts';
+
+const KEY = asEntityKey('services/cache0');
+const LOST: Look = {
+  key: KEY,
+  cluster: 'shop',
+  is: 'lost',
+  why: 'stopped',
+  unit: KEY,
+  readAt: asInstant(1),
+  cannot: null,
+  isActing: false,
+};
+const policy = { ...DEFAULT_POLICY, dwellMs: 0, dwellReadings: 1 };
+
+test.each<[string, Partial<Look>, object]>([
+  ['cannot be started', { cannot: { code: 'ER0207', message: 'held' } }, { state: 'waiting', code: 'ER0207', reason: 'held' }],
+  ['is in maintenance', { is: 'maintained', why: 'by anna' }, { state: 'waiting', code: 'ER0238', reason: 'by anna' }],
+  ['needs another', { is: 'dependent', why: 'it needs db1' }, { state: 'waiting', code: 'ER0218', reason: 'it needs db1' }],
+  ['is commanded', { is: 'commanded', why: 'restart' }, { state: 'waiting', code: 'ER0227', reason: 'restart' }],
+  ['is not to run', { is: 'not wanted', why: 'stopped by hand' }, { state: 'off', code: 'ER0247', reason: 'stopped by hand' }],
+  ['cannot be seen', { is: 'unseen', why: 'blind' }, { state: 'unseen', code: 'ER0200', reason: 'blind' }],
+  ['is well', { is: 'well', why: '' }, { state: 'well', code: '000000', reason: '', lostSince: null }],
+  ['is recovered', {}, { state: 'acting', code: 'ER0255', reason: 'recovering: stopped', lostSince: 1000 }],
+])('a service that %s says so by a code and in words', (_, look, told) => {
+  const { standings } = decideRecovery([{ ...LOST, ...look }], new Map(), { now: asInstant(1000), policy });
+  expect(standings.get(KEY)).toMatchObject(told);
+});
