@@ -1,3 +1,4 @@
+import { OK } from '../domain/codes.ts';
 import { printable } from '../domain/printable.ts';
 import { messageOf } from '../errors.ts';
 import { fromActions, fromChanges, fromReply, type WireDocument, write } from '../wire/index.ts';
@@ -9,7 +10,7 @@ import { EXIT, type ExitCode } from './exit.ts';
 import type { Options } from './options.ts';
 import { documentText } from './render/document.ts';
 import { lookOf } from './render/look.ts';
-import { narrate } from './render/narration.ts';
+import { narrate, newsText, recoveryText } from './render/narration.ts';
 import { openSession, type Session } from './session.ts';
 import { linesOf } from './stdin.ts';
 import type { Terminal } from './terminal.ts';
@@ -65,6 +66,10 @@ function report({ fleet }: Session, tell: (document: WireDocument) => void): () 
       tell(trouble(`doctors/${doctor}`, code, `${id} is parked: ${message}`)),
     ),
     fleet.on('problem', ({ subject, code, message }) => tell(trouble(subject, code, message))),
+    fleet.on('recovery', (recovery) => tell(trouble(recovery.key, recovery.code, recoveryText(recovery)))),
+    fleet.on('maintenance', ({ kind, maintenance }) =>
+      tell(trouble(maintenance.subject, kind === 'begun' || kind === 'changed' ? 'ER0238' : OK, newsText(kind, maintenance))),
+    ),
   ];
   return () => {
     for (const listener of listening) listener.unsubscribe();

@@ -371,6 +371,76 @@ describe('the log of a fleet', () => {
     expect(seen.at(-1)).toMatchObject({ before: expect.any(String), after: 'up', observation: { key: 'services/node10' } });
   });
 
+  test('tells what was recovered, what was not and why, and what was in maintenance, by whom', async () => {
+    const ips = ['10.0.0.1', '10.0.0.2', '10.0.0.3'];
+    const services = ips.map((ip, i) => {
+      return { name: `node${i}`, ip, mode: 'memcache', status: 'master', state: 'up', cluster: 'shop' } as const;
+    });
+    const instances = ips.map((ip) => ({ id: `i-${ip}`, ip, state: 'running' as const }));
+    const { fleet, simulated, pass, now } = fleetStage({
+      world: { services, instances },
+      policy: { dwellMs: 10_000, radiusLeast: 1, radiusPercent: 0 },
+      fleet: { recover: { clusters: ['shop'] } },
+    });
+    const log = await audit({ file });
+    auditFleet(fleet, log, { who: 'host1', onError: (error) => expect.unreachable(String(error)), now });
+    await pass(10_000);
+    simulated.world.crash('node0');
+    await pass(60_000);
+    await fleet.maintain({ subject: 'node2', owner: 'anna', reason: 'new disks' });
+    await fleet.maintain({ subject: 'all', owner: 'bert', reason: 'move', forMs: 4000 });
+    await pass(8000);
+    await fleet.resume('node2');
+    for (const name of ['node0', 'node1']) simulated.world.crash(name);
+    await pass(60_000);
+    await fleet.stop();
+    await log.close();
+    const lines = await all();
+    const told = (fits: (line: AuditLine) => boolean) =>
+      lines.filter(fits).map(({ who, what, before, after, code, why }) => [who, what, before, after, code, why].join(' | '));
+
+    const what = 'host1 | recovery';
+    const why = 'observed only: 2 losses at once among 3 services, at most 1 are acted on';
+    expect(told((line) => line.what === 'recovery' && line.entity === 'services/node0' && line.code !== 'ER0238')).toEqual([
+      `${what} |  | suspect | ER0248 | stopped: perhaps it does not last`,
+      `${what} | suspect | acting | ER0255 | recovering: stopped`,
+      `${what} | acting | well | 000000 | `,
+      `${what} | waiting | well | 000000 | `,
+      `${what} | well | suspect | ER0248 | stopped: perhaps it does not last`,
+      `${what} | suspect | waiting | ER0239 | ${why}`,
+    ]);
+    const cluster = 'cluster shop: 2 losses at once among 3 services, at most 1 are acted on; nothing of it is recovered';
+    expect(told(({ code, entity }) => code === 'ER0239' && entity === null)).toEqual([
+      `host1 | problem shop |  |  | ER0239 | ${cluster}`,
+    ]);
+    const maintained = /^maintenance (begun|expired|ended)$/;
+    expect(lines.filter((line) => maintained.test(line.what))).toMatchObject([
+      {
+        who: 'anna',
+        what: 'maintenance begun',
+        entity: 'services/node2',
+        code: 'ER0238',
+        why: expect.stringContaining('new disks'),
+      },
+      { who: 'bert', what: 'maintenance begun', entity: null, code: 'ER0238', why: expect.stringContaining('move') },
+      { who: 'host1', what: 'maintenance expired', entity: null, code: '000000', why: expect.stringContaining('of all by bert') },
+      { who: 'host1', what: 'maintenance ended', entity: 'services/node2', code: '000000', why: expect.stringContaining('anna') },
+    ]);
+  });
+
+  test('has of the problems those that no line about an entity tells', async () => {
+    const { fleet, pass } = fleetStage({ world: WORLD });
+    const lines: AuditEntry[] = [];
+    auditFleet(fleet, { write: async (entry) => void lines.push(entry) }, { who: 'host1', onError: () => {} });
+    await pass(4000);
+    await fleet.maintain({ subject: 'node10', owner: 'anna', reason: 'new disks' });
+    const problems: string[] = [];
+    fleet.on('problem', ({ code }) => problems.push(code));
+    await fleet.dispatch({ level: 'services', action: 'start', group: 'node10' });
+    expect(problems).toContain('ER0238');
+    expect(lines.filter(({ what }) => what.startsWith('problem'))).toEqual([]);
+  });
+
   test('keeps no fleet from going on where it cannot be written', async () => {
     const { fleet } = fleetStage();
     const errors: unknown[] = [];

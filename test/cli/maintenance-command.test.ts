@@ -40,6 +40,41 @@ test('what is in maintenance is begun, told, heeded by a command and ended, with
   expect((await commandLine(['instances', 'start', 'i-1'], { cwd })).exit).toBe(0);
 }, 60_000);
 
+test.each([
+  [
+    undefined,
+    '"command":"all","return":"ER0238","result":"begun: maintenance of all by anna until',
+    '"return":"000000","result":"ended: ',
+  ],
+  [200, ' begun: maintenance of all by anna until', ' ended: maintenance of all by anna until'],
+])(
+  'the daemon tells what others begin and end, also in the audit log (columns: %s)',
+  async (columns, begun, ended) => {
+    const { cwd } = oneMachine({ audit: { file: 'audit.jsonl' } });
+    const over = new AbortController();
+    let told = '';
+    const onOutput = (soFar: string) => {
+      told = soFar;
+    };
+    const terminal = columns === undefined ? {} : { columns };
+    const daemon = commandLine(['heartbeat', '--every', '50ms'], { cwd, ...terminal, interrupted: over.signal, onOutput });
+    await expect.poll(() => told, { timeout: 10_000 }).toContain('i-1');
+    await commandLine(['maintenance', 'begin', 'all', '--reason', 'new disks', '--owner', 'anna'], { cwd });
+    await expect.poll(() => told, { timeout: 10_000 }).toContain(begun);
+    await commandLine(['maintenance', 'end', 'all'], { cwd });
+    await expect.poll(() => told, { timeout: 10_000 }).toContain(ended);
+    over.abort();
+    expect(await daemon).toMatchObject({ exit: 0, stderr: '' });
+    const { stdout } = await commandLine(['audit'], { cwd });
+    const lines = documentsIn(stdout) as readonly { what: string; who: string; code: string }[];
+    expect(lines.filter(({ what }) => what.startsWith('maintenance'))).toMatchObject([
+      { what: 'maintenance begun', who: 'anna', code: 'ER0238' },
+      { what: 'maintenance ended', code: '000000' },
+    ]);
+  },
+  60_000,
+);
+
 test('it is of the user for an hour, unless said otherwise', async () => {
   const { cwd } = oneMachine();
   const { stdout } = await commandLine(['maintenance', 'begin', 'all', '--reason', 'audit'], { cwd });

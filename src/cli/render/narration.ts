@@ -1,11 +1,12 @@
 import type { Action } from '../../domain/action.ts';
 import { type Do, doText } from '../../domain/command.ts';
 import { type EntityKey, nameOf } from '../../domain/identity.ts';
+import { maintenanceText } from '../../domain/maintenance.ts';
 import { printable } from '../../domain/printable.ts';
 import { triggerText } from '../../domain/trigger.ts';
 import type { Change } from '../../domain/view.ts';
 import { messageOf } from '../../errors.ts';
-import type { Fleet } from '../../index.ts';
+import type { Fleet, Maintenance, MaintenanceNews, Recovery } from '../../index.ts';
 import { type Paint, tinted } from './look.ts';
 
 /** A verb as a person reads it: without the parts of a key that only tell machines apart. */
@@ -79,6 +80,14 @@ export function actionLine(action: Action, paint: Paint): string {
   }
 }
 
+/** How it stands with a service that is kept, in one line. */
+export const recoveryText = ({ state, reason }: Pick<Recovery, 'state' | 'reason'>): string =>
+  `recovery: ${state}${reason === '' ? '' : `: ${reason}`}`;
+
+/** What became of a maintenance, in one line. */
+export const newsText = (kind: MaintenanceNews['kind'], maintenance: Maintenance): string =>
+  `${kind}: ${maintenanceText(maintenance)}`;
+
 /** Tells what happens in a fleet, line by line. @returns how to end it */
 export function narrate(fleet: Pick<Fleet, 'on'>, tell: (line: string) => void, paint: Paint): () => void {
   const told = new Map<string, string>();
@@ -97,6 +106,10 @@ export function narrate(fleet: Pick<Fleet, 'on'>, tell: (line: string) => void, 
     fleet.on('fault', ({ key, error }) => tell(`${paint.red('fault')} ${printable(key)}: ${printable(messageOf(error))}`)),
     fleet.on('parked', ({ id, message }) => tell(`${paint.red('parked')} ${printable(id)}: ${printable(message)}`)),
     fleet.on('problem', ({ subject, message }) => once(subject, `${paint.yellow(printable(subject))} ${printable(message)}`)),
+    fleet.on('recovery', (recovery) =>
+      once(recovery.key, `${paint.bold(printable(nameOf(recovery.key)))} ${printable(recoveryText(recovery))}`),
+    ),
+    fleet.on('maintenance', ({ kind, maintenance }) => tell(printable(newsText(kind, maintenance)))),
   ];
   return () => {
     for (const listener of listening) listener.unsubscribe();
