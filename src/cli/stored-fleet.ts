@@ -21,11 +21,11 @@ export async function withStoredFleet<T>(
 ): Promise<T> {
   const configuration = await readConfiguration(findConfiguration(cwd, config));
   refuseMemory(configuration, what, why);
-  const { services, policy } = configuration;
+  const { services, policy, recover } = configuration;
   const modes = services.map(({ mode }) => mode);
   const [{ createFleet }, kinds] = await Promise.all([import('../fleet.ts'), kindsOf(modes, configuration.kinds)]);
   const store = await openStore(configuration.store);
-  const fleet = createFleet({ store, kinds, services, policy });
+  const fleet = createFleet({ store, kinds, services, policy, recover });
   try {
     return await work(fleet, configuration);
   } finally {

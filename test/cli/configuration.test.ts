@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { check } from '../../src/cli/config/check.ts';
 import { display } from '../../src/cli/config/display.ts';
 import { findConfiguration } from '../../src/cli/config/find.ts';
+import { recoveryLimits } from '../../src/cli/config/policy-fields.ts';
 import { readConfiguration } from '../../src/cli/config/read.ts';
 import { ruleLines, rules } from '../../src/cli/config/rules.ts';
 import { load } from '../../src/cli/load.ts';
@@ -92,6 +93,20 @@ describe('a configuration', () => {
     expect(configuration.doctors).toMatchObject([{ answers: false }, { deadlineMs: 10_000, allowHttp: false }]);
   });
 
+  test('says what is recovered, and within which limits', () => {
+    const recover = { services: 'all', clusters: ['shop'] };
+    const raw = but((configuration) => {
+      Object.assign(configuration, { recover });
+      Object.assign(configuration.policy, { dwellMs: 0, radiusPercent: 50 });
+      Object.assign(configuration.services[1] ?? {}, { keep: false });
+    });
+    const { services, policy, ...configuration } = check(raw, { file: FILE });
+    expect(configuration.recover).toEqual(recover);
+    expect(services.map(({ keep }) => keep)).toEqual([undefined, false]);
+    expect(recoveryLimits(policy)).toMatchObject({ dwellMs: 0, radiusPercent: 50, radiusLeast: 2, recoveries: 5 });
+    expect(check(sound(), { file: FILE }).recover).toEqual({});
+  });
+
   test('names files from where it stands itself', () => {
     const { store, audit } = check(sound(), { file: FILE });
     expect({ store, audit }).toMatchObject({ store: { journal: '/fleet/journal.db' }, audit: { file: '/fleet/audit.jsonl' } });
@@ -172,6 +187,52 @@ describe('a configuration', () => {
       'an unknown field',
       (configuration) => Object.assign(configuration, { servces: [] }),
       'its root: found the unknown field "servces", allowed: clouds, services, clusters,',
+    ],
+    [
+      'a service to recover that is not there',
+      (configuration) => Object.assign(configuration, { recover: { services: ['nosql1', 'nosql'] } }),
+      'recover.services[1]: found "nosql", allowed: one of the services: nosql1, nosql2 (perhaps nosql1 or nosql2?)',
+    ],
+    [
+      'a cluster to recover that nothing is in',
+      (configuration) => Object.assign(configuration, { clusters: ['shop', 'blog'], recover: { clusters: ['blog'] } }),
+      'recover.clusters[0]: found "blog", allowed: one of the clusters: shop',
+    ],
+    [
+      'a word for what is recovered that is none',
+      (configuration) => Object.assign(configuration, { recover: { services: 'every' } }),
+      'recover.services: found "every", allowed: all',
+    ],
+    [
+      'a field of recover that is none',
+      (configuration) => Object.assign(configuration, { recover: { acts: true } }),
+      'recover: found the unknown field "acts", allowed: services, clusters',
+    ],
+    [
+      'a service that is perhaps kept',
+      ({ services }) => Object.assign(services[0] ?? {}, { keep: 'yes' }),
+      'services[0].keep: found "yes", allowed: true or false',
+    ],
+    ...(
+      [
+        ['radiusPercent', 101, 'a whole number from 0 to 100'],
+        ['radiusLeast', -1, 'a whole number from 0'],
+        ['recoveriesAtOnce', 0, 'a whole number from 1'],
+        ['recoveries', 0, 'a whole number from 1'],
+        ['dwellReadings', 0, 'a whole number from 1'],
+        ['dwellMs', '20s', 'a whole number from 0'],
+        ['recoveryMs', 0, 'a whole number from 1'],
+        ['wellMs', 0.5, 'a whole number from 0'],
+      ] as const
+    ).map(([limit, value, allowed]): [string, (configuration: Sound) => void, string] => [
+      `no ${limit}`,
+      ({ policy }) => Object.assign(policy, { [limit]: value }),
+      `policy.${limit}: found ${JSON.stringify(value)}, allowed: ${allowed}`,
+    ]),
+    [
+      'a first hold-down that is longer than the longest',
+      ({ policy }) => Object.assign(policy, { holdDownMs: 60_000, holdDownMaxMs: 30_000 }),
+      'policy.holdDownMaxMs: found 30000, allowed: at least policy.holdDownMs, which is 60000',
     ],
     ['an unknown number', ({ policy }) => Object.assign(policy, { tolerence: 1 }), '(perhaps tolerance?)'],
     [
@@ -390,6 +451,9 @@ test('the rules list every field with its type, its default and its meaning', ()
   const lines = ruleLines(rules());
   const line = (path: string) => lines.find((each) => each.path === path);
   expect(line('policy.tolerance')).toMatchObject({ byDefault: '2', type: 'number' });
+  expect(line('policy.radiusPercent')).toMatchObject({ byDefault: '30', meaning: expect.stringContaining('only observed') });
+  expect(line('recover.clusters')).toMatchObject({ type: 'list of string' });
+  expect(line('services[].keep')).toMatchObject({ type: 'boolean' });
   expect(line('services[].status')).toMatchObject({ byDefault: 'required', type: 'master | slave | standalone | discard | na' });
   expect(line('clouds.<name>.speed')).toMatchObject({ byDefault: '10' });
   expect(line('ssh.passphrase.env')).toBeDefined();

@@ -44,7 +44,7 @@ const NEVER_MS = 2 ** 31 - 1;
  */
 export async function assemble(configuration: Configuration, options: AssembleOptions): Promise<Assembly> {
   const { env, everyMs, delivers } = options;
-  const { services, ssh, origin, cloud, bill } = configuration;
+  const { services, ssh, origin, cloud, bill, recover } = configuration;
   const shell = ssh && cloud.is.driver !== 'simulated' ? await shellOf(ssh, origin, env) : undefined;
   const { kinds, worldOn } = await worldOf(configuration, shell, {
     origin,
@@ -58,7 +58,8 @@ export async function assemble(configuration: Configuration, options: AssembleOp
   const store = await openStore(configuration.store);
   const { drivers, readAnew } = worldOn(store);
   return {
-    options: { drivers, kinds, services, store, doctors, policy, bill },
+    // A command that ends with its outcome keeps nothing running; what it says is to run stands in the store.
+    options: { drivers, kinds, services, store, doctors, policy, bill, recover: { ...recover, acts: delivers } },
     readAnew,
     async close() {
       await shell?.close?.();

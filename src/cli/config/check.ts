@@ -154,6 +154,33 @@ const clustersExist: Contradiction = ({ services, clusters }) => {
   };
 };
 
+const recoveredExist: Contradiction = ({ services, recover }) => {
+  const known = {
+    services: services.map(({ name }) => name),
+    clusters: [...new Set(services.flatMap(({ cluster }) => cluster ?? []))],
+  };
+  for (const what of ['services', 'clusters'] as const) {
+    const names = recover[what] ?? [];
+    if (names === 'all') continue;
+    const index = names.findIndex((name) => !known[what].includes(name));
+    const name = names[index];
+    if (name === undefined) continue;
+    const path = ['recover', what, index];
+    const others = allowedWords(name, known[what]) || 'there are none';
+    return { path, found: found(path, name), allowed: `one of the ${what}: ${others}` };
+  }
+  return null;
+};
+
+const holdDownFits: Contradiction = ({ policy: { holdDownMs, holdDownMaxMs } }) =>
+  holdDownMs !== undefined && holdDownMaxMs !== undefined && holdDownMaxMs < holdDownMs
+    ? {
+        path: ['policy', 'holdDownMaxMs'],
+        found: found(['policy', 'holdDownMaxMs'], holdDownMaxMs),
+        allowed: `at least policy.holdDownMs, which is ${holdDownMs}`,
+      }
+    : null;
+
 /** A cloud that cannot launch has the instances that it lists and will never have others. */
 const hostsExist: Contradiction = ({ services }, { name, is: cloud }) => {
   if (cloud.driver !== 'local') return null;
@@ -202,6 +229,8 @@ const CONTRADICTIONS: readonly Contradiction[] = [
   filesAreDistinct,
   modesAreKnown,
   clustersExist,
+  recoveredExist,
+  holdDownFits,
   hostsExist,
   cloudsHaveSsh,
   hostKeysCanBeKnown,

@@ -1,7 +1,6 @@
 import { posix } from 'node:path';
 import * as v from 'valibot';
 import type { AnyServiceKind } from '../../contracts.ts';
-import { DEFAULT_POLICY, type Policy } from '../../domain/policy.ts';
 import { ROLES } from '../../domain/service.ts';
 import { isObject } from '../../wire/json.ts';
 import { bill } from './bill-fields.ts';
@@ -9,6 +8,7 @@ import { bootstrap, type ConfiguredBootstrap } from './bootstrap-fields.ts';
 import { cloud } from './cloud-fields.ts';
 import { type ConfiguredDoctor, doctor } from './doctor-fields.ts';
 import * as f from './fields.ts';
+import { policyFields, recover } from './policy-fields.ts';
 import { store } from './store-fields.ts';
 
 const { described, list, optional, section, text } = f;
@@ -20,6 +20,7 @@ const service = section({
   status: described('Its role.', f.word(ROLES)),
   cluster: optional(f.name),
   settings: described('Read by its kind.', optional(v.unknown())),
+  keep: described('Whether it is recovered, whatever recover says of it.', optional(f.flag)),
 });
 
 const fingerprint = text('a fingerprint as ssh-keygen -l writes it: SHA256:…', (found) =>
@@ -67,12 +68,6 @@ const isKind = (value: unknown): value is AnyServiceKind =>
   typeof value.probe === 'function' &&
   isObject(value.steps);
 
-const policyNumber = (byDefault: number) => optional(f.wholeNumber(0, 2 ** 31 - 1), byDefault);
-
-const policyFields = Object.fromEntries(
-  Object.entries(DEFAULT_POLICY).map(([field, byDefault]) => [field, policyNumber(byDefault)]),
-) as Readonly<Record<keyof Policy, ReturnType<typeof policyNumber>>>;
-
 const audit = section({
   file: described('What is written to; full ones stand beside it.', f.path),
   maxBytes: described('A file of this size is full.', optional(f.wholeNumber(4096, 2 ** 40), 16 * 1024 ** 2)),
@@ -97,6 +92,10 @@ export const configurationSchema = section({
   audit: described('A log of what was seen and done, that shows whether it was changed.', optional(audit)),
   ssh: described('How instances are reached. Their host keys are always verified.', optional(ssh)),
   bootstrap: described('How rungs 4 and 5 are brought about, and told.', optional(bootstrap, {})),
+  recover: described(
+    'What the daemon starts by itself where it is to run and has lost a rung. Nothing, unless said.',
+    optional(recover, {}),
+  ),
   policy: described("The library's numbers, milliseconds where their name ends in Ms.", optional(section(policyFields), {})),
   beatEvery: described('How often a command beats until its outcome.', optional(f.duration, '2s')),
 });
