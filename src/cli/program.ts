@@ -9,6 +9,7 @@ import { CONFIG_ACTION_TEXTS, INSTANCE_ACTION_TEXTS, SERVICE_ACTION_TEXTS } from
 import { addMaintenance, type MaintenanceAsked } from './maintenance-program.ts';
 import { type DemoOptions, type Options, type RawDemoOptions, type RawOptions, readDemoOptions, readOptions } from './options.ts';
 import { addParent } from './parent.ts';
+import { addRecovery, type RecoveryAsked } from './recovery-program.ts';
 import { unknownWord, usageError } from './usage.ts';
 
 /** A command line that names a level, an action and what it is about. */
@@ -28,6 +29,7 @@ export interface Handlers {
   audit(asked: AuditAsked, options: Options): Promise<ExitCode>;
   bill(asked: BillAsked, options: Options): Promise<ExitCode>;
   maintenance(asked: MaintenanceAsked, options: Options): Promise<ExitCode>;
+  recovery(asked: RecoveryAsked, options: Options): Promise<ExitCode>;
   daemon(options: Options): Promise<ExitCode>;
   demo(options: DemoOptions): Promise<ExitCode>;
 }
@@ -40,7 +42,7 @@ interface Surroundings {
   readonly version: string;
 }
 
-const LEVELS = ['instances', 'services', 'config', 'doctors', 'audit', 'bill', 'maintenance', 'heartbeat', 'demo'];
+const LEVELS = ['instances', 'services', 'config', 'doctors', 'audit', 'bill', 'maintenance', 'recovery', 'heartbeat', 'demo'];
 
 /** What is to be done, once everything on the command line has been understood. */
 export type Task = () => Promise<ExitCode>;
@@ -123,6 +125,11 @@ function programOf(handlers: Handlers, around: Surroundings, then: (task: Task) 
     refuse(root, 'maintenance', ['every', 'timeout', 'wait']);
     const options = readOptions(root.opts());
     then(() => handlers.maintenance(asked, options));
+  });
+  addRecovery(root, (asked) => {
+    refuse(root, 'recovery', ['every', 'timeout', 'wait']);
+    const options = readOptions(root.opts());
+    then(() => handlers.recovery(asked, options));
   });
   root
     .command('heartbeat')

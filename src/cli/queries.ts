@@ -14,6 +14,7 @@ import { allowedWords } from './nearest.ts';
 import { orAborted } from './pause.ts';
 import { awaitedText, doneText } from './render/narration.ts';
 import type { Session } from './session.ts';
+import { unrecovered } from './unrecovered.ts';
 
 /** `instances status`, `services status`: reads the fleet, then lists what is meant, and what could not be seen. */
 export async function status(command: Command, session: Session, interrupted: AbortSignal): Promise<Answer> {
@@ -23,7 +24,12 @@ export async function status(command: Command, session: Session, interrupted: Ab
   const meant = views.filter((view) => isMeant(view, command, session));
   if (meant.length > 0 || (command.group === 'all' && (command.type ?? 'all') === 'all')) {
     const blind = unseen.find(({ isBlind }) => isBlind);
-    const answer = reply(command, { code: blind?.code ?? OK, views: meant, console }, blind ? EXIT.failed : EXIT.done);
+    const why = await unrecovered(
+      session.fleet,
+      meant.map(({ key }) => key),
+    );
+    const parts = { code: blind?.code ?? OK, views: meant, console: [...console, ...why] };
+    const answer = reply(command, parts, blind ? EXIT.failed : EXIT.done);
     return { ...answer, ages: agesOf(meant, Date.now()) };
   }
   const names = views.map((view) => view.name).slice(0, 20);
@@ -102,6 +108,7 @@ export async function plan(command: Command, { fleet, readAnew }: Session, inter
   readAnew();
   await beatUnless(interrupted, fleet);
   const { code, steps, cancels, rejected, targets } = fleet.plan({ ...command, action: verb, type: 'all' });
+  const keys = targets.map(({ key }) => key);
   const console = [
     ...steps.map((step) => ({
       command: doneText(step.do),
@@ -110,11 +117,9 @@ export async function plan(command: Command, { fleet, readAnew }: Session, inter
     })),
     ...cancels.map((id) => ({ command: `action ${id}`, return: 'ER0217', result: textOf('ER0217') })),
     ...rejected.map((problem) => ({ command: problem.subject, return: problem.code, result: problem.message })),
+    ...(await unrecovered(fleet, keys)),
   ];
-  const views = viewsOf(
-    targets.map(({ key }) => key),
-    fleet.views(),
-  );
+  const views = viewsOf(keys, fleet.views());
   return reply(command, { code, targets, views, console }, rejected.length > 0 ? EXIT.failed : EXIT.done);
 }
 

@@ -40,6 +40,7 @@ function handlersOn(terminal: Terminal): Handlers {
     audit: async (asked, options) => (await import('./audit-command.ts')).audit(asked, options, terminal),
     bill: async (asked, options) => (await import('./bill-command.ts')).bill(asked, options, terminal),
     maintenance: async (asked, options) => (await import('./maintenance-command.ts')).maintenance(asked, options, terminal),
+    recovery: async (asked, options) => (await import('./recovery-command.ts')).recovery(asked, options, terminal),
     daemon: async (options) => (await import('./daemon.ts')).daemon(options, terminal),
     demo: async (options) => (await import('./demo.ts')).demo(options, terminal),
   };

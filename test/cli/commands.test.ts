@@ -126,7 +126,7 @@ describe('a command line', () => {
   test.each<[string[], string]>([
     [
       ['nodes', 'start'],
-      'Unknown level: found "nodes", allowed: instances, services, config, doctors, audit, bill, maintenance, heartbeat, demo',
+      'Unknown level: found "nodes", allowed: instances, services, config, doctors, audit, bill, maintenance, recovery, heartbeat, demo',
     ],
     [['services', 'strat', 'node10'], 'Unknown action: found "strat", allowed: status, install,'],
     [['services'], 'an action is missing, allowed for services: status,'],
@@ -165,7 +165,19 @@ describe('a command line', () => {
 
   test('asked for help, tells every level and every exit code', async () => {
     const { stdout } = await commandLine(['--help']);
-    for (const word of ['instances', 'services', 'config', 'doctors', 'audit', 'bill', 'heartbeat', 'demo', '75 armed'])
+    for (const word of [
+      'instances',
+      'services',
+      'config',
+      'doctors',
+      'audit',
+      'bill',
+      'maintenance',
+      'recovery',
+      'heartbeat',
+      'demo',
+      '75 armed',
+    ])
       expect(stdout).toContain(word);
     expect((await commandLine(['services', 'start', '--help'])).stdout).toContain('$ fleetbeat services start node10');
   });

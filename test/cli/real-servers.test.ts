@@ -14,14 +14,15 @@ import {
   startSshd,
 } from '../support/servers.ts';
 import { type CliProcess, cli, startCli } from './cli-process.ts';
-import { documentsIn, folderWith } from './command-line.ts';
+import { commandLine, documentsIn, folderWith } from './command-line.ts';
 
-/** The service outlives whoever started it over ssh, as it should. */
-function endServerOf(pidFile: string): void {
-  if (!existsSync(pidFile)) return;
+/** The service outlives whoever started it over ssh, as it should. @returns its pid, where it ran */
+function endServerOf(pidFile: string): string | undefined {
+  if (!existsSync(pidFile)) return undefined;
   const pid = readFileSync(pidFile, 'utf8').trim();
   const commandLine = `/proc/${pid}/cmdline`;
   if (existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(pidFile)) process.kill(Number(pid), 'SIGKILL');
+  return pid;
 }
 
 requires('memcached')('command lines', () =>
@@ -75,7 +76,8 @@ requires('memcached')('command lines', () =>
           fence: { fleet: 'shop', folder: join(host, 'fences') },
         },
         bootstrap: { binaries: rung('binaries'), agent: rung('agent') },
-        policy: { leaseMs: 1000, claimMs: 1000, freshMs: 2000, backoffMs: 50, backoffMaxMs: 200 },
+        recover: { services: 'all' },
+        policy: { leaseMs: 1000, claimMs: 1000, freshMs: 2000, backoffMs: 50, backoffMaxMs: 200, dwellMs: 0, dwellReadings: 1 },
         beatEvery: '100ms',
       });
       writeFileSync(join(cwd, 'id'), user.privateKey, { mode: 0o600 });
@@ -133,6 +135,25 @@ requires('memcached')('command lines', () =>
       await expect.poll(() => power.calls, { timeout: 20_000 }).toEqual(['start']);
       await power.finishBoot();
       await daemon.says(/"do_group":"nosql1","do_action":"start"[^\n]*"status":"done"/);
+    }, 60_000);
+
+    test('leave it to the daemon to start what was killed: a question recovers nothing', async () => {
+      const pidFile = join(host, 'nosql1', 'memcached.pid');
+      const starting = start(['services', 'start', 'nosql1']);
+      await expect.poll(() => power.calls, { timeout: 20_000 }).toContain('start');
+      await power.finishBoot();
+      expect(await starting.ended).toMatchObject({ exit: 0, stderr: '' });
+
+      const killed = endServerOf(pidFile);
+      await expect.poll(async () => (await commandLine(['services', 'status'], { cwd })).stdout).toContain('"state":"stopped"');
+      expect(documentsIn((await commandLine(['instances', 'actions'], { cwd })).stdout)).toEqual([{ actions: [] }]);
+      start(['heartbeat', '--every', '100ms']);
+      const recovery = async () =>
+        documentsIn((await commandLine(['recovery', 'list'], { cwd })).stdout) as [{ recovery: [{ state: string }] }];
+      await expect
+        .poll(recovery, { timeout: 20_000 })
+        .toMatchObject([{ recovery: [{ name: 'nosql1', state: 'well', recoveries: { used: 1, allowed: 5 } }] }]);
+      expect(readFileSync(pidFile, 'utf8').trim()).not.toBe(killed);
     }, 60_000);
 
     test('empty the queue when told so on purpose', async () => {
