@@ -164,6 +164,22 @@ test('a service that was given up is recovered again once somebody has acknowled
   expect(world.stateOf('cache0')).toBe('up');
 });
 
+test('what a later version has written is refused where it is asked for, and stands in the way of no other question', async () => {
+  const { cwd, fleet, pass } = await keptFleet();
+  await pass(2);
+  await fleet.stop();
+  const store = sqlite(join(cwd, 'fleet.db'));
+  const written = await store.get('recovery');
+  expect(await store.swap('recovery', written ?? '', '{"version":2}')).toBe(true);
+  await store.close?.();
+  const listed = await commandLine(LIST, { cwd });
+  expect(listed.exit).toBe(1);
+  expect(documentsIn(listed.stdout)).toMatchObject([{ return: { code: 'ER0237' } }]);
+  const asked = await commandLine(['services', 'status'], { cwd });
+  expect(asked.exit).toBe(0);
+  expect(documentsIn(asked.stdout)).toMatchObject([{ console: [{ command: 'recovery', return: 'ER0237' }] }]);
+});
+
 test('recoveries are counted for what is lost now, and else for what was lost most often', () => {
   const fall = (cause: string, count: number) => ({ cause, count, heldUntil: asInstant(1000) });
   const entry = {
