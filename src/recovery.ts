@@ -63,6 +63,8 @@ export function createKeeper(
       const key = serviceKey(name);
       const before = standings.get(key);
       const standing = stored.standings[name];
+      // Somebody has acknowledged it: whoever listens is to know why it is recovered again.
+      if (before && standing && before.state !== standing.state) fleet.onChange(recoveryOf(key, standing, stored));
       standings.set(key, { ...(standing ?? unlooked(before?.since ?? now())), lost: before?.lost ?? null });
     }
     known = stored;

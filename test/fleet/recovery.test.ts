@@ -128,11 +128,14 @@ test('what fails again and again is held down ever longer, and given up until so
   expect(next.role).toBe('leader');
   expect(await stateOf(next)).toBe('gave-up');
   expect(startsOf(stage)).toBe(3);
+  const told: string[] = [];
+  next.on('recovery', ({ state, reason }) => told.push(`${state} ${reason}`));
   // Any process on the store may say so.
   await stage.rival().acknowledge('cache0');
   await beatsOf(next, stage, 30);
   expect(stage.simulated.world.stateOf('cache0')).toBe('up');
   expect(startsOf(stage)).toBe(4);
+  expect(told.slice(0, 2)).toEqual(['unseen acknowledged, and not looked at since', 'acting recovering: stopped']);
 });
 
 test('what was well long enough is recovered as if for the first time', async () => {
