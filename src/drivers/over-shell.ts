@@ -11,17 +11,18 @@ import type {
   StepOf,
 } from '../contracts.ts';
 import { deadline, withinDeadline } from '../deadline.ts';
-import { OK } from '../domain/codes.ts';
+import { OK, stateOfCode } from '../domain/codes.ts';
 import { doText } from '../domain/command.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import type { Problem } from '../domain/heartbeat.ts';
 import type { Instant } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
-import type { Service, ServiceFacts, ServiceVerb } from '../domain/service.ts';
+import type { Service, ServiceFacts, ServiceState, ServiceVerb } from '../domain/service.ts';
 import { FleetError, isFleetError, messageOf } from '../errors.ts';
 import { createTurns } from '../turns.ts';
 import { doneSteps } from './done-steps.ts';
 import { type FenceOptions, fencing } from './fenced-shell.ts';
+import { stragglers } from './stragglers.ts';
 
 export interface OverShellOptions {
   /** Default `services`. */
@@ -43,8 +44,8 @@ export interface OverShellOptions {
 /**
  * The configured services, each probed and brought about as its kind says. The fleet binds them; until then nothing is known.
  *
- * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. Steps of one service run one
- * after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
+ * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. A service that hangs delays one
+ * reading: it is then asked beside the readings, which have no word of it until its own is there. Steps of one service run one after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
  * its `stop` and then its `up`. Whether a service is `routed` is what its balancers say in the same reading, where its kind does not
  * bring that about itself.
  *
@@ -82,6 +83,8 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       };
     }
   };
+
+  const ask = stragglers<ServiceFacts>(({ code }) => !WITHOUT_ANSWER.has(stateOfCode(code)));
 
   /** What the probes have left open: whether a service is routed is for its balancers to say. */
   const withRouting = (items: readonly ServiceFacts[]): readonly ServiceFacts[] => {
@@ -179,8 +182,11 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       signal.throwIfAborted();
       const whole = deadline(totalMs, `probing ${name}`, signal);
       try {
-        const items = await inParallel([...(services?.values() ?? [])], parallel, (bound) => probe(bound, now, whole.signal));
+        const asked = await inParallel([...(services?.values() ?? [])], parallel, (bound) =>
+          ask(bound.service.name, whole.signal, (either) => probe(bound, now, either)),
+        );
         signal.throwIfAborted();
+        const items = asked.filter((facts) => facts !== undefined);
         return { items: withRouting(items), readAt: now, complete: services !== undefined, problems: [] };
       } finally {
         whole.release();
@@ -197,6 +203,9 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     },
   };
 }
+
+/** The states of a service that has perhaps not answered at all. */
+const WITHOUT_ANSWER: ReadonlySet<ServiceState> = new Set(['unknown', 'failing'] as const);
 
 interface Bound {
   readonly kind: AnyServiceKind;

@@ -125,6 +125,22 @@ describe('a reading of services over a shell', () => {
     expect(items).toMatchObject([{ code: 'ER0200', reason: expect.stringContaining('30 ms') }, { code: '000000' }]);
   });
 
+  test('holds up one reading where it hangs, and the next ones have its word once it is there', async () => {
+    let hangs = true;
+    const { kind } = toy({ probe: (of) => (hangs && of.name === 'a' ? new Promise(() => {}) : Promise.resolve(upFacts(of))) });
+    const driver = open(kind, ['a', 'b'], { deadlineMs: 1200 });
+    const read = async () => (await driver.observe(want, never)).items.map(({ name, code }) => `${name} ${code}`);
+    expect(await read()).toEqual(['a ER0200', 'b 000000']);
+
+    const from = performance.now();
+    expect(await read()).toEqual(['b 000000']);
+    expect(performance.now() - from).toBeLessThan(1000);
+    await expect.poll(read).toEqual(['a ER0200', 'b 000000']);
+
+    hangs = false;
+    await expect.poll(read).toEqual(['a 000000', 'b 000000']);
+  });
+
   test('is there in time however many hang', async () => {
     const { kind } = toy({ probe: () => new Promise(() => {}) });
     const names = Array.from({ length: 20 }, (_, i) => `s${i}`);
