@@ -10,6 +10,7 @@ import { obstacleOf, roleOf } from './mariadb/judgement.ts';
 import { install, remove, start, stop } from './mariadb/lifecycle.ts';
 import { optionFile, optionFilePath } from './mariadb/options.ts';
 import { bringIntoReplication } from './mariadb/replicating.ts';
+import { roomWatch } from './mariadb/room.ts';
 import { LOOK } from './mariadb/scripts.ts';
 import { type Mariadb, type MariadbSettings, secretsOf, serverIdOf } from './mariadb/service.ts';
 import { readSettings } from './mariadb/settings.ts';
@@ -34,9 +35,10 @@ export interface MariadbOptions {
 /**
  * The service kind of mode `mariadb`: a MariaDB of the host, in a directory of its own, replicated by GTID within its cluster.
  *
- * It is probed by SQL through the network, as a user who may see the state of replication and no more. Only where nobody listens
- * on its port is the host itself asked, over the shell, whether it is stopped, starting or not installed; where the host cannot be
- * asked, the probe rejects and the service is unknown. It is administered over the shell alone, through its socket: no password of an
+ * It is probed by SQL through the network, as a user who may see the state of replication and no more. Where nobody listens
+ * on its port the host itself is asked, over the shell, whether it is stopped, starting or not installed; where the host cannot be
+ * asked, the probe rejects and the service is unknown. The host of one that answers, and has committed nothing since the last look,
+ * is asked whether its disk is full: then it fails with ER0270, since its writes wait while all else is as ever. It is administered over the shell alone, through its socket: no password of an
  * administrator exists. Every start is read-only; only the step `replicating` lets a master write, and no two of a cluster.
  *
  * A replica without data copies its master's; one that has what its master does not have is refused, never overwritten. `remove`
@@ -62,6 +64,7 @@ export interface MariadbOptions {
  */
 export function mariadb({ mode = 'mariadb', env = process.env }: MariadbOptions = {}): AnyServiceKind {
   const from = servers();
+  const room = roomWatch();
 
   return defineServiceKind<MariadbSettings>({
     mode,
@@ -79,8 +82,12 @@ export function mariadb({ mode = 'mariadb', env = process.env }: MariadbOptions 
     async probe(of, shell, signal, among) {
       const answer = await readStatus(from, of, signal);
       switch (answer.kind) {
-        case 'sound':
-          return { ...seen(of), ...judged(of, answer.status, among) };
+        case 'sound': {
+          const facts = { ...seen(of), ...judged(of, answer.status, among) };
+          if (!facts.holds.up) return facts;
+          const reason = await room.obstacleOf(of, answer.status, shell, signal);
+          return reason === null ? facts : { ...facts, code: 'ER0270', holds: { installed: true, up: false }, reason };
+        }
         case 'unsound':
           return { ...seen(of), code: 'ER0003', holds: { installed: true, up: false }, reason: answer.reason };
         case 'refused':

@@ -116,6 +116,7 @@ const STATE_OF_CODE: ReadonlyMap<Code, ServiceState> = new Map<Code, ServiceStat
   ['ER0004', 'failing'],
   ['ER0005', 'failing'],
   ['ER0018', 'failing'],
+  ['ER0270', 'failing'],
   ['ER0021', 'starting'],
   ['ER0022', 'stopping'],
 ]);

@@ -86,8 +86,9 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
     return say('lost', `its instance is ${host.state}`, { unit: service.ip, readAt: host.readAt, cannot: cannot() });
   }
 
-  /** Why the first step of a start cannot be taken now. */
+  /** Why the first step of a start cannot be taken now, or would be no use. */
   function cannot(): Look['cannot'] {
+    if (isHostUp && view?.code === 'ER0270') return { code: 'ER0270', message: view.reason ?? 'its disk is full' };
     if (outcome.is === 'rejected') return outcome.problem;
     const first = outcome.is === 'steps' ? outcome.steps[0] : undefined;
     if (first === undefined) return { code: 'ER0206', message: 'there is nothing to do' };

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import type { Permit, Shell, ShellResult } from '../contracts.ts';
+import { saysDiskFull } from '../domain/disk-full.ts';
 import { excerpt } from '../domain/excerpt.ts';
 import { type Ip, isName } from '../domain/identity.ts';
 import { FleetError } from '../errors.ts';
@@ -17,8 +18,8 @@ export interface FenceOptions {
  * an older fence ends before they run. What one leader begins runs side by side.
  *
  * Half of a command's deadline may pass waiting for an older leader's. A refusal is an ER0211; ER0212 where the wait was too long,
- * ER0231 where the host has no `flock` (util-linux, busybox), ER0018 where its fence cannot be kept: then nothing was run. Whether
- * the permit is still valid is for the caller to ask, before each effect.
+ * ER0231 where the host has no `flock` (util-linux, busybox), ER0270 where its disk is full, ER0018 where its fence cannot be kept
+ * for another reason: then nothing was run. Whether the permit is still valid is for the caller to ask, before each effect.
  *
  * @throws FleetError ER0230 for a fleet or folder that cannot be one, ER0222 for a fence that is no count
  * @example
@@ -87,7 +88,11 @@ function refusal(ip: Ip, reason: string, found: string, fence: number, { stderr 
     case 'no-flock':
       return new FleetError('ER0231', `${ip} has no flock (util-linux, busybox), without which no fence is kept there`);
     default:
-      return new FleetError('ER0018', `the fence on ${ip} is ${excerpt(reason)}: ${excerpt(stderr)}`, { retryable: true });
+      return new FleetError(
+        saysDiskFull(stderr) ? 'ER0270' : 'ER0018',
+        `the fence on ${ip} is ${excerpt(reason)}: ${excerpt(stderr)}`,
+        { retryable: true },
+      );
   }
 }
 

@@ -122,7 +122,7 @@ requires('mariadbd')('a mariadb on a host', () => {
       reason: expect.stringContaining('did not answer within 1000 ms'),
     });
     stage.thaw('db1');
-    expect(await look(driver, 'db1')).toMatchObject({ code: '000000', runId });
+    await expect.poll(() => look(driver, 'db1')).toMatchObject({ code: '000000', runId });
     stage.freeze('db1');
     expect(await perform(driver, ['db1', 'stop'])).toMatchObject([
       { code: 'ER0018', message: expect.stringContaining('has been asked to end, and does not') },

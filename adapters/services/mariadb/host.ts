@@ -1,4 +1,5 @@
 import type { Shell } from '../../../src/contracts.ts';
+import { saysDiskFull } from '../../../src/domain/disk-full.ts';
 import { excerpt } from '../../../src/domain/excerpt.ts';
 import { FleetError } from '../../../src/errors.ts';
 import { scrubber } from '../../http/secret.ts';
@@ -36,7 +37,8 @@ export function hostOf(of: Mariadb, shell: Shell, signal: AbortSignal, others: r
     const options = { deadlineMs, ...(stdin === undefined ? {} : { stdin }) };
     const { exit, stdout, stderr } = await shell.run(of.ip, argv, options, signal);
     if (exit === 0) return stdout;
-    throw new FleetError('ER0018', `to ${verb} ${of.name} on ${of.ip} ended with ${exit}: ${excerpt(scrub(stderr))}`, {
+    const code = saysDiskFull(stderr) ? 'ER0270' : 'ER0018';
+    throw new FleetError(code, `to ${verb} ${of.name} on ${of.ip} ended with ${exit}: ${excerpt(scrub(stderr))}`, {
       retryable: true,
     });
   };

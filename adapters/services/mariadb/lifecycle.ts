@@ -2,6 +2,7 @@ import type { Permit } from '../../../src/contracts.ts';
 import { FleetError } from '../../../src/errors.ts';
 import type { Host } from './host.ts';
 import { optionFile } from './options.ts';
+import { LEAST_KIB } from './room.ts';
 import { ASK_REMOVAL, INSTALL, REMOVE, STOP, UP } from './scripts.ts';
 import { dataDirOf, socketOf } from './service.ts';
 import { usersStatements } from './statements.ts';
@@ -19,10 +20,10 @@ export async function install({ of, run }: Host): Promise<void> {
   await run('install', INSTALL, words, { stdin: optionFile(of, 'shown'), deadlineMs: INSTALL_MS });
 }
 
-/** Starts the server where it does not run, and in any case gives it the users that the settings say. */
+/** Starts the server where it does not run and its disk has room, and in any case gives it the users that the settings say. */
 export async function start({ of, run, administer }: Host): Promise<void> {
   const { binaries, user, startMs } = of.settings;
-  const words = [binaries.server, binaries.client, socketOf(of), user, tenths(startMs)];
+  const words = [binaries.server, binaries.client, socketOf(of), user, tenths(startMs), String(LEAST_KIB)];
   await run('start', UP, words, { stdin: optionFile(of, 'shown'), deadlineMs: startMs + GRACE_MS });
   await administer('make the users of', usersStatements(of));
 }

@@ -24,6 +24,8 @@ is_running() {
 }
 
 fail() { echo "$1" >&2; exit 1; }
+# In KiB, what the user of the server may have of it.
+room() { df -Pk "$dir/data" | awk 'NR == 2 { print $4 }'; }
 said() { grep -F '[ERROR]' "$dir/error.log" 2>/dev/null | grep -v 'Aborting$' | tail -n 2 | cut -c 1-250 | tr '\\n' ' '; }
 
 # Waits for tenths of seconds until a condition holds.
@@ -56,6 +58,18 @@ for ready in "$dir"/run/*.pid; do
   [ ! -e "$ready" ] || { echo running; exit 0; }
 done
 echo starting
+`;
+
+/**
+ * Words: directory, name, client, socket, how many KiB are enough, and whether to count in any case. Writes how many are left, and
+ * how many statements wait for some, which is only looked for where that is too few or was.
+ */
+export const ROOM = `${OURS}
+client=$1 socket=$2 enough=$3 count=$4
+left=$(room)
+if [ "$left" -ge "$enough" ] && [ "$count" = skip ]; then echo "$left 0"; exit 0; fi
+echo "$left $("$client" --no-defaults --socket="$socket" --user="$(id -un)" --connect-timeout=1 --batch --skip-column-names \
+  -e "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for someone to free space'")"
 `;
 
 /**
@@ -92,12 +106,13 @@ mv "$dir/data.part" "$dir/data"
 `;
 
 /**
- * Words: directory, name, server, client, socket, user, tenths of seconds; the option file comes on the standard input. Each run has
+ * Words: directory, name, server, client, socket, user, tenths of seconds, how many KiB must be left; the option file comes on the standard input. Each run has
  * a pid file of its own name, by which it can be told from every other, also through SQL.
  */
 export const UP = `${OURS}
-server=$1 client=$2 socket=$3 user=$4 tenths=$5
+server=$1 client=$2 socket=$3 user=$4 tenths=$5 enough=$6
 is_installed || fail "$dir is not installed"
+[ "$(room)" -ge "$enough" ] || fail "No space left on device: $(room) KiB for $dir/data"
 rm -f "$dir/removal"
 if ! is_running; then
   write_options
@@ -108,8 +123,9 @@ if ! is_running; then
   [ "$(id -u)" -ne 0 ] || set -- "$@" --user="$user"
   setsid "$server" "$@" </dev/null >"$dir/error.log" 2>&1 &
   echo $! >"$pid_file"
-  # Until then it is still a sh; one that has ended has no words any more.
-  has_begun() { is_running || [ -z "$(tr -d '\\0' 2>/dev/null <"/proc/$!/cmdline")" ]; }
+  # Until then it is still a sh. It has no words either in the moment in which it becomes the server, so that none mean nothing.
+  has_ended() { [ ! -e "/proc/$!" ] || grep -q '^State:.Z' "/proc/$!/status" 2>/dev/null; }
+  has_begun() { is_running || has_ended; }
   within 100 has_begun
   is_running || fail "it ended as it started: $(said)"
 fi
