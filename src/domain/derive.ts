@@ -20,7 +20,7 @@ export interface InstancePast {
   readonly holds: ReadonlySet<string>;
   /** Whether ssh has answered since the machine last started. */
   readonly wasUp: boolean;
-  /** Readings in a row, this one included, in which ssh did not answer though the provider says running. */
+  /** Readings in a row, of those that tell of ssh, this one included, in which it did not answer though the provider says running. */
   readonly misses: number;
 }
 

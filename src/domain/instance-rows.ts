@@ -117,7 +117,9 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     const before = see(row);
     const facts = factsOf(row);
     const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
-    row.sshMisses = power === 'running' && facts.ssh !== 'up' && facts.ssh !== undefined ? row.sshMisses + 1 : 0;
+    // A reading that has no word of ssh, as while a host that hangs is still being asked, neither misses it nor finds it up.
+    if (power !== 'running' || facts.ssh === 'up') row.sshMisses = 0;
+    else if (facts.ssh !== undefined) row.sshMisses++;
     const past = {
       state: before.state as InstanceState,
       holds: before.holds,
