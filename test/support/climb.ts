@@ -16,6 +16,8 @@ export interface Happening {
 export interface Climb {
   /** In order of their beginnings. */
   happenings(): readonly Happening[];
+  /** How many beats have begun to look at the services. */
+  beats(): number;
   /** How far its beats have been apart, on average, in milliseconds. */
   beatMs(): number;
   /** A driver whose calls are recorded. It makes each call of a turn by itself, so that each has its own time. */
@@ -35,6 +37,7 @@ export function recordClimb(nameAt: (ip: string) => string): Climb {
 
   return {
     happenings: () => happenings.toSorted((a, b) => a.at - b.at),
+    beats: () => reads.length,
     beatMs: () => ((reads.at(-1) ?? 0) - (reads[0] ?? 0)) / Math.max(1, reads.length - 1),
     recorded: (driver) => ({
       ...driver,

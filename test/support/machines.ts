@@ -33,6 +33,8 @@ export interface MachinesOptions {
   readonly ips: readonly string[];
   /** The public keys with which root may log in. */
   readonly authorizedKeys: readonly string[];
+  /** The size of each disk, in MiB. Default: none. */
+  readonly diskMb?: number;
 }
 
 const NETWORK = '10.0.0';
@@ -54,7 +56,7 @@ const OWN_LINK = 'machines';
  *     await machines.at('10.0.0.101').boot();
  * ```
  */
-export async function startMachines({ ips, authorizedKeys }: MachinesOptions): Promise<Machines & AsyncDisposable> {
+export async function startMachines({ ips, authorizedKeys, diskMb }: MachinesOptions): Promise<Machines & AsyncDisposable> {
   const bridge = await startBridge();
   // A test file that was ended before its end may have left it.
   execFileSync('sh', ['-c', 'ip link delete "$1" 2>/dev/null || true', 'sh', OWN_LINK]);
@@ -69,13 +71,13 @@ export async function startMachines({ ips, authorizedKeys }: MachinesOptions): P
     ips.map((ip) => {
       const host = hostOf(ip);
       const plug = { ip, prefixLength: PREFIX_LENGTH, mac: macOf(host), link: linkOf(host) };
-      return [ip, makeMachine(bridge, plug, `i${host}`, authorizedKeys)];
+      return [ip, makeMachine(bridge, plug, { name: `i${host}`, authorizedKeys, diskMb: diskMb ?? null })];
     }),
   );
   const losses = new Set<LinkLoss>();
 
   const stop = async () => {
-    await Promise.all([...machines.values()].map((machine) => machine.off()));
+    await Promise.all([...machines.values()].map((machine) => machine.remove()));
     await bridge.stop();
     // The other end goes with the namespace, but not at once.
     execFileSync('sh', ['-c', 'ip link delete "$1" 2>/dev/null || true', 'sh', OWN_LINK]);

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { createFleet, type Fleet, type Ip, overShell, probed, type ServiceInput } from 'fleetbeat';
+import { createFleet, type Fleet, type FleetOptions, type Ip, overShell, probed, type ServiceInput } from 'fleetbeat';
 import { local } from 'fleetbeat/adapters/local';
 import { haproxy } from 'fleetbeat/adapters/services/haproxy';
 import { keepalived } from 'fleetbeat/adapters/services/keepalived';
@@ -53,10 +53,16 @@ export interface Shop {
 /** The user of {@link Shop.ask}, who has to be made first. */
 export const APP_USER = "CREATE USER app@'%' IDENTIFIED BY 'app'; GRANT ALL ON app.* TO app@'%'";
 
-/** @param everyMs between the beats of the fleet, in milliseconds */
-export async function openShop({ everyMs }: { readonly everyMs: number }): Promise<Shop> {
+export interface ShopOptions extends Pick<FleetOptions, 'recover' | 'policy'> {
+  /** Between the beats of the fleet, in milliseconds. */
+  readonly everyMs: number;
+  /** The size of each machine's disk, in MiB. Default: no limit. */
+  readonly diskMb?: number;
+}
+
+export async function openShop({ everyMs, diskMb, recover = {}, policy = {} }: ShopOptions): Promise<Shop> {
   const user = makeSshKey();
-  const machines = await startMachines({ ips: IPS, authorizedKeys: [user.publicKey] });
+  const machines = await startMachines({ ips: IPS, authorizedKeys: [user.publicKey], ...(diskMb !== undefined && { diskMb }) });
   const all = IPS.map((ip) => machines.at(ip));
   const power = await machinePower(all);
   const shell = ssh({
@@ -90,7 +96,8 @@ export async function openShop({ everyMs }: { readonly everyMs: number }): Promi
     kinds,
     services,
     store,
-    policy: { backoffMs: 500, backoffMaxMs: 2000 },
+    policy: { backoffMs: 500, backoffMaxMs: 2000, ...policy },
+    recover,
   });
   climb.watch(fleet);
   fleet.on('action', ({ id, status, lane, do: { verb }, history }) => {

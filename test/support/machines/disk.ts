@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { serverFolder } from '../run-folder.ts';
@@ -11,9 +12,10 @@ export interface Disk {
   remove(): void;
 }
 
-/** A new disk: a system that knows its name, and lets root in with the given keys. */
-export function makeDisk(name: string, authorizedKeys: readonly string[]): Disk {
+/** A new disk, as large as what all disks lie on where no size is given: a system that knows its name, and lets root in with the given keys. */
+export function makeDisk(name: string, authorizedKeys: readonly string[], sizeMb: number | null): Disk {
   const folder = serverFolder(name);
+  if (sizeMb !== null) execFileSync('mount', ['-t', 'tmpfs', '-o', `mode=755,size=${sizeMb}m`, 'tmpfs', folder]);
   const hostKey = makeSshKey();
   for (const each of ['upper', 'work', 'root']) mkdirSync(join(folder, each), { mode: 0o755 });
   const write = (path: string, text: string, mode: number) => {
@@ -30,7 +32,11 @@ export function makeDisk(name: string, authorizedKeys: readonly string[]): Disk 
   // That of the system may be slow.
   write('/root/.bashrc', '', 0o644);
   for (const each of ['root', 'root/.ssh']) chmodSync(join(folder, 'upper', each), 0o700);
-  return { folder, hostKey, write, remove: () => rmSync(folder, { recursive: true, force: true }) };
+  const remove = () => {
+    if (sizeMb !== null) execFileSync('umount', ['-l', folder]);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { folder, hostKey, write, remove };
 }
 
 const SSHD = [

@@ -33,11 +33,15 @@ export interface Machine {
   thaw(): void;
   /** Cuts its power and throws its disk away. What boots next at this address is another machine, with another host key. */
   destroy(): Promise<void>;
+  /** The same for good: nothing boots there any more. */
+  remove(): Promise<void>;
   /** Pulls its plug out of the network; it stays out through reboots. */
   partition(): void;
   heal(): void;
   /** Runs a command on it as root, without the network, and resolves with what that wrote to stdout. */
   run(...argv: readonly string[]): Promise<string>;
+  /** Where a file of it, while it is on, is found by a process that is not on it: also a socket there, whatever its network. */
+  outside(path: string): string;
   /** What its processes wrote to its console, since it has this disk. */
   console(): string;
 }
@@ -58,9 +62,17 @@ interface Power {
   readonly gone: Promise<unknown[]>;
 }
 
-export function makeMachine(bridge: Bridge, plug: Plug, name: string, authorizedKeys: readonly string[]): Machine {
+/** What a machine is made with. */
+export interface Making {
+  readonly name: string;
+  readonly authorizedKeys: readonly string[];
+  /** The size of its disk, in MiB; null for no limit. */
+  readonly diskMb: number | null;
+}
+
+export function makeMachine(bridge: Bridge, plug: Plug, { name, authorizedKeys, diskMb }: Making): Machine {
   const { ip, link } = plug;
-  let disk = makeDisk(name, authorizedKeys);
+  let disk = makeDisk(name, authorizedKeys, diskMb);
   let power: Power | null = null;
   let isPartitioned = false;
 
@@ -133,7 +145,11 @@ export function makeMachine(bridge: Bridge, plug: Plug, name: string, authorized
     async destroy() {
       await off();
       disk.remove();
-      disk = makeDisk(name, authorizedKeys);
+      disk = makeDisk(name, authorizedKeys, diskMb);
+    },
+    async remove() {
+      await off();
+      disk.remove();
     },
     partition() {
       isPartitioned = true;
@@ -144,6 +160,7 @@ export function makeMachine(bridge: Bridge, plug: Plug, name: string, authorized
       if (power !== null) bridge.ip('link', 'set', link, 'up');
     },
     run: (...argv) => inside(argv),
+    outside: (path) => `/proc/${whileOn().init}/root${path}`,
     console: readConsole,
   };
 }
