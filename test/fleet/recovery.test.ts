@@ -307,3 +307,36 @@ test('a service says for itself whether it is kept, and what is not there is ref
   await expect(fleet.acknowledge('cache0')).rejects.toMatchObject({ code: 'ER0203' });
   await expect(fleet.acknowledge('cache1')).rejects.toMatchObject({ code: 'ER0206' });
 });
+
+test('what fails since its disk is full is not started in vain, and is well again without it once there is room', async () => {
+  const stage = keeping(3, { dwellMs: 0, dwellReadings: 1 });
+  const { instances, services } = stage.simulated;
+  let isFull = false;
+  const fleet = stage.rival({
+    drivers: {
+      instances: [instances],
+      services: [
+        {
+          ...services,
+          async observe(...args) {
+            const reading = await services.observe(...args);
+            const full = { code: 'ER0270', holds: { installed: true, up: false }, reason: 'its disk is full' };
+            return {
+              ...reading,
+              items: reading.items.map((facts) => (isFull && facts.name === 'cache0' ? { ...facts, ...full } : facts)),
+            };
+          },
+        },
+      ],
+    },
+  });
+  await beatsOf(fleet, stage, 5);
+  isFull = true;
+  await beatsOf(fleet, stage, 60);
+  expect((await fleet.recovery())[0]).toMatchObject({ state: 'waiting', cause: 'failing', reason: 'its disk is full' });
+  expect(fleet.actions()).toEqual([]);
+  isFull = false;
+  await beatsOf(fleet, stage, 2);
+  expect(await stateOf(fleet)).toBe('well');
+  expect(stage.simulated.log).toEqual([]);
+});
