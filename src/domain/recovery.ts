@@ -57,8 +57,8 @@ export interface Standing {
   readonly next: Instant | null;
   readonly falls: readonly Fall[];
   readonly wellSince: Instant | null;
-  /** Since when, and in how many readings, it has been lost. */
-  readonly lost: { readonly since: Instant; readonly readings: number; readonly readAt: Instant } | null;
+  /** Since when, and in how many readings, it has been lost, and what counts as that loss. */
+  readonly lost: { readonly since: Instant; readonly readings: number; readonly readAt: Instant; readonly unit: string } | null;
 }
 
 export type RecoveryPolicy = Pick<
@@ -232,9 +232,11 @@ function judgeLoss(
   before: Standing,
   { now, policy }: At,
 ): { readonly standing: Standing; readonly isReady: boolean } {
-  const { since, readings, readAt } = before.lost ?? { since: now, readings: 0, readAt: null };
+  // Of a service whose instance is back, what was seen of it before says nothing: it begins anew.
+  const known = before.lost?.unit === look.unit ? before.lost : null;
+  const { since, readings, readAt } = known ?? { since: now, readings: 0, readAt: null };
   const isNews = readAt === null || look.readAt > readAt;
-  const lost = { since, readings: readings + Number(isNews), readAt: look.readAt };
+  const lost = { since, readings: readings + Number(isNews), readAt: look.readAt, unit: look.unit };
   const loss = { ...before, lost, lostSince: before.lostSince ?? now, cause: look.why, wellSince: null };
   const not = (state: RecoveryState, reason: string, next: Instant | null = null, code: Code = STATE_CODES[state]) => ({
     standing: become(loss, { state, code, reason, next }, now),

@@ -29,3 +29,22 @@ test.each<[string, Partial<Look>, object]>([
   const { standings } = decideRecovery([{ ...LOST, ...look }], new Map(), { now: asInstant(1000), policy });
   expect(standings.get(KEY)).toMatchObject(told);
 });
+
+test('the loss of a service begins anew where that of its instance has ended', () => {
+  const key = asEntityKey('services/db1');
+  const lost = { key, cluster: 'shop', is: 'lost', cannot: null, isActing: false } as const;
+  const onHost = (unit: string, why: string): Omit<Look, 'readAt'> => ({ ...lost, unit, why });
+  const slow = { ...DEFAULT_POLICY, dwellMs: 4000, dwellReadings: 1 };
+  let standings: Parameters<typeof decideRecovery>[1] = new Map();
+  const actsAt = (second: number, look: Omit<Look, 'readAt'>) => {
+    const now = asInstant(second * 1000);
+    const decision = decideRecovery([{ ...look, readAt: now }], standings, { now, policy: slow });
+    standings = decision.standings;
+    return decision.act.length > 0;
+  };
+  const waits = { ...onHost('10.0.0.101', 'its instance is unreachable'), cannot: { code: 'ER0227', message: 'it waits until it is known' } };
+  for (let second = 1; second <= 20; second++) expect(actsAt(second, waits)).toBe(false);
+  // What is believed of it may still be from before.
+  for (let second = 21; second <= 24; second++) expect(actsAt(second, onHost(key, 'failing'))).toBe(false);
+  expect(actsAt(25, onHost(key, 'failing'))).toBe(true);
+});
