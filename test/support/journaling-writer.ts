@@ -130,6 +130,7 @@ export function startJournalingWriter({ perSecond = 50, connections = 4, ...to }
     }),
     lastId: () => lastId,
     async stop() {
+      if (isStopping) return;
       isStopping = true;
       await writing;
       closeSync(file);
