@@ -22,6 +22,8 @@ export interface BrokenShop {
   refused(reason: RegExp): Promise<void>;
   /** Waits until all is as it was; then no acknowledged write may be missing, and no two databases may have accepted writes at once. */
   whole(): Promise<Report>;
+  /** Ends the writes, and waits until each replica has the same rows as the master. */
+  alike(): Promise<void>;
   /** What became of all breakages. */
   table(): string;
   close(): Promise<void>;
@@ -103,6 +105,13 @@ export async function openBrokenShop(diskMb?: number): Promise<BrokenShop> {
       expect(writes.servers).toEqual([master]);
       expect(watch.together()).toEqual([]);
       return report;
+    },
+    async alike() {
+      await writer.stop();
+      const rows = (database: string) =>
+        shop.sql(database, 'SELECT COUNT(*), SUM(CRC32(CONCAT(id, " ", server))) FROM app.journal');
+      const wanted = await rows('db1');
+      for (const replica of ['db2', 'db3']) await expect.poll(() => rows(replica), PATIENT).toBe(wanted);
     },
     table: () => tableOf(reports),
     async close() {

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly stdin?: string;
   /** Default 15000. */
   readonly deadlineMs?: number;
+  /** It changes nothing and leaves nothing running, as a shell that stays open takes it. */
+  readonly onlyLooks?: true;
 }
 
 /** The longest script that waits for nothing. */
@@ -32,9 +34,9 @@ const NOT_LOGGED = 'SET SESSION sql_log_off = 1, slow_query_log = 0';
 export function hostOf(of: Mariadb, shell: Shell, signal: AbortSignal, others: readonly Mariadb[] = []): Host {
   const { scrub } = scrubber([of, ...others].flatMap(secretsOf));
 
-  const run: Host['run'] = async (verb, script, words = [], { stdin, deadlineMs = SCRIPT_MS } = {}) => {
+  const run: Host['run'] = async (verb, script, words = [], { stdin, deadlineMs = SCRIPT_MS, onlyLooks } = {}) => {
     const argv = ['sh', '-c', script, 'sh', dataDirOf(of), of.name, ...words];
-    const options = { deadlineMs, ...(stdin === undefined ? {} : { stdin }) };
+    const options = { deadlineMs, ...(stdin === undefined ? {} : { stdin }), ...(onlyLooks && { onlyLooks }) };
     const { exit, stdout, stderr } = await shell.run(of.ip, argv, options, signal);
     if (exit === 0) return stdout;
     const code = saysDiskFull(stderr) ? 'ER0270' : 'ER0018';

@@ -58,7 +58,7 @@ async function ask(
   const limit = AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]);
   const words = [of.settings.binaries.client, socketOf(of), String(LEAST_KIB), wasFull ? 'count' : 'skip'];
   try {
-    const said = await hostOf(of, shell, limit).run('look at the disk of', ROOM, words, { deadlineMs: ASK_MS });
+    const said = await hostOf(of, shell, limit).run('look at the disk of', ROOM, words, { deadlineMs: ASK_MS, onlyLooks: true });
     return said.trim().split(' ').map(Number);
   } catch {
     signal.throwIfAborted();
