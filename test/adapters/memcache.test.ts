@@ -196,7 +196,7 @@ requires('sshd')('a memcache on a host', () => {
       reason: expect.stringContaining('did not answer'),
     });
     kill('nosql1', 'SIGCONT');
-    expect(await look()).toMatchObject({ code: '000000', runId });
+    await expect.poll(look).toMatchObject({ code: '000000', runId });
     kill('nosql1', 'SIGSTOP');
     expect(await perform('stop')).toEqual([null]);
     expect(await look()).toMatchObject({ code: 'ER0023' });

@@ -137,7 +137,7 @@ requires('mariadbd')('a SQL proxy before real databases', () => {
       await startAll();
       stage.freeze('db1');
       expect(await proxy()).toMatchObject({ code: '000000', routes: ['db2'], reason: expect.stringContaining('did not answer') });
-      expect((await look(driver, 'db1')).holds.routed).not.toBe(true);
+      await expect.poll(async () => (await look(driver, 'db1')).holds.routed).not.toBe(true);
       await expect.poll(async () => (await proxy()).routes).toEqual(['db2']);
       expect(await proxy()).toMatchObject({ code: '000000', holds: { up: true } });
       stage.thaw('db1');
