@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mustBeOnlyMaster } from '../../adapters/services/mariadb/cluster.ts';
 import { hostOf } from '../../adapters/services/mariadb/host.ts';
 import { roomWatch } from '../../adapters/services/mariadb/room.ts';
 import { ROOM } from '../../adapters/services/mariadb/scripts.ts';
 import { type Mariadb, socketOf } from '../../adapters/services/mariadb/service.ts';
 import type { ServerStatus } from '../../adapters/services/mariadb/status.ts';
 import type { Shell } from '../../src/contracts.ts';
+import type { View } from '../../src/domain/view.ts';
 import { type MariadbStage, mariadbStage, perform } from '../support/mariadb-stage.ts';
 import { loopback, requires } from '../support/servers.ts';
 
@@ -73,6 +75,13 @@ requires('mariadbd')('the room of a mariadb', () => {
     // Who does not wait any more is not counted again.
     host.says = { leftKib: 100_000, waiting: 1 };
     expect(await look()).toBeNull();
+  });
+
+  test('is no reason to let another one write: who has none goes on as master once there is some', async () => {
+    const other = (await stage.service('db2', 0, 'slave')) as Mariadb;
+    const view = { role: 'master', code: 'ER0270', holds: new Set(['failing', 'installed']) } as unknown as View;
+    const among = { services: () => [of, other], view: () => view };
+    expect(() => mustBeOnlyMaster(of, among)).toThrow(expect.objectContaining({ code: 'ER0252' }));
   });
 
   test('is no obstacle where its host does not say, and is not waited for', async () => {

@@ -44,7 +44,8 @@ export function mustBeDistinct(of: Mariadb, among: Neighbours): void {
 export function mustBeOnlyMaster(of: Mariadb, among: Neighbours): void {
   for (const other of othersOf(of, among)) {
     const view = among.view(serviceKey(other.name));
-    const isWriting = view?.role === 'master' && view.holds.has('up');
+    // One whose disk is full goes on by itself once there is room.
+    const isWriting = view?.role === 'master' && (view.holds.has('up') || view.code === 'ER0270');
     if (!isWriting && other.status !== 'master') continue;
     throw new FleetError(
       'ER0252',

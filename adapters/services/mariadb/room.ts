@@ -14,7 +14,7 @@ export interface RoomWatch {
   obstacleOf(of: Mariadb, status: ServerStatus, shell: Shell, signal: AbortSignal): Promise<string | null>;
 }
 
-/** A host that does not answer is told of elsewhere: it may not hold up what its server has said already. */
+/** A host that does not answer may not hold up what its server has said already. */
 const ASK_MS = 1500;
 
 /** Only a server that has committed nothing since it was looked at last is asked for its room. */
@@ -62,6 +62,7 @@ async function ask(
     return said.trim().split(' ').map(Number);
   } catch {
     signal.throwIfAborted();
+    // Why its host cannot be asked is told by whoever looks at the host.
     return null;
   }
 }
