@@ -167,6 +167,12 @@ requires('sshd')('a host with a fence', () => {
     expect(written()).toEqual([]);
   });
 
+  test('says so where that is for want of room', async () => {
+    const stderr = "mkdir: cannot create directory '/root/.fleetbeat': No space left on device\nfleetbeat-fence unusable\n";
+    const full: Shell = { ...shell, run: async () => ({ exit: 120, stdout: '', stderr }) };
+    await expect(write(under(1, {}, full), 'one')).rejects.toMatchObject({ code: 'ER0270', retryable: true });
+  });
+
   test('needs flock, and says so', async () => {
     const programs = join(folder, 'programs');
     mkdirSync(programs);
