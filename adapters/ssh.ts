@@ -79,6 +79,8 @@ export function ssh(options: SshOptions): SshShell {
           const release = connection.hold();
           const result = await connection.kept.ask(line, what, bounded).finally(release);
           if (result) return result;
+          // It may be run twice: what can be said of a host that was lost meanwhile is how it answers now.
+          if (!connection.isOpen()) continue;
         }
         try {
           return await connection.channels.use(what, bounded, () => execute(connection, { what, line, stdin }, bounded));

@@ -143,6 +143,17 @@ requires('sshd')('a command that only looks', () => {
     expect(await look(['echo', 'again'])).toMatchObject({ stdout: 'again\n' });
   });
 
+  test('during which the host goes away ends as ssh does there then, and not as something that was perhaps done', async () => {
+    const host = await start();
+    const { look } = open(host);
+    await look(['true']);
+    const begun = join(mkdtempSync(join(tmpdir(), 'fleetbeat-begun-')), 'begun');
+    const looking = look(['sh', '-c', 'touch "$1"; sleep 60', 'sh', begun]).catch((error: unknown) => error);
+    await expect.poll(() => existsSync(begun)).toBe(true);
+    await host.stop();
+    expect(await looking).toMatchObject({ code: 'ER0240' });
+  });
+
   test('is run also where a host runs something else in place of a kept shell', async () => {
     const { look } = open(
       await start({
