@@ -4,7 +4,7 @@ import type { Code } from '../src/domain/codes.ts';
 import type { Do } from '../src/domain/command.ts';
 import type { ActionId, EntityKey, Instant, Token } from '../src/domain/identity.ts';
 import type { InstanceVerb } from '../src/domain/instance.ts';
-import type { ServiceRung, ServiceVerb } from '../src/domain/service.ts';
+import type { ClusterVerb, ServiceRung, ServiceVerb, SwitchoverStep } from '../src/domain/service.ts';
 import type { View } from '../src/domain/view.ts';
 
 /**
@@ -18,7 +18,7 @@ export type Effect<TInput, TOutput = unknown> = ActorLogic<any, any, TInput, any
 export interface PerformInput {
   readonly key: EntityKey;
   readonly do: Do;
-  readonly step?: ServiceRung | 'stop' | 'remove' | 'restart';
+  readonly step?: ServiceRung | 'stop' | 'remove' | 'restart' | SwitchoverStep;
   readonly token: Token;
   /** Who wants it now: one that joined may still want what was begun under the token of another. */
   readonly by: Token;
@@ -58,7 +58,7 @@ export interface EntityHeartbeat {
   readonly view: View;
 }
 
-export interface VerbEvent<TVerb extends InstanceVerb | ServiceVerb> {
+export interface VerbEvent<TVerb extends InstanceVerb | ServiceVerb | ClusterVerb> {
   readonly type: TVerb;
   readonly now: Instant;
   readonly token: Token;

@@ -5,6 +5,14 @@ export {
   type ActionLimits,
   actionMachine,
 } from './action.ts';
+export {
+  type ClusterContext,
+  type ClusterEvent,
+  type ClusterHeartbeat,
+  type ClusterInput,
+  clusterMachine,
+  type RecordInput,
+} from './cluster.ts';
 export type {
   CancelEvent,
   ClaimInput,

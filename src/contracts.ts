@@ -4,7 +4,7 @@ import type { Command, Do } from './domain/command.ts';
 import type { Problem, Reading } from './domain/heartbeat.ts';
 import type { EntityKey, Instant, Ip, Token } from './domain/identity.ts';
 import type { InstanceRung, SshAnswer } from './domain/instance.ts';
-import type { Service, ServiceFacts, ServiceRung } from './domain/service.ts';
+import type { Service, ServiceFacts, ServiceRung, SwitchoverStep } from './domain/service.ts';
 import type { Change, View } from './domain/view.ts';
 
 export type { ApiCall, Caller } from './domain/bill.ts';
@@ -22,10 +22,10 @@ export interface Permit {
   readonly isRepeated?: true;
 }
 
-/** What a driver is asked to do. For a service, `step` names the rung to bring about, or the one call. */
+/** What a driver is asked to do. For a service, `step` names the rung to bring about, or the one call; for a `switch`, its step. */
 export interface Call {
   readonly do: Do;
-  readonly step?: ServiceStep;
+  readonly step?: ServiceStep | SwitchoverStep;
 }
 
 /** What a service kind can bring about: a rung, or one of the single calls. */
@@ -143,9 +143,49 @@ export interface ServiceKind<T> {
    * service, that one is `routed` as it is.
    */
   readonly backends?: (of: Service<T>, among: Neighbours) => readonly string[];
+  /**
+   * Of a balancer: ends the connections for writing that go to anybody but the master of its cluster, so that whoever held them
+   * connects anew. A balancer without it leaves them open.
+   */
+  readonly release?: StepOf<T>;
+  /** Of a kind whose services follow one master: how another of them becomes that. */
+  readonly switchover?: Switchover<T>;
   /** The configuration file that its steps write for a service, for people: secrets in it are masked. */
   readonly configFile?: (of: Service<T>, among: Neighbours) => ConfigFile;
 }
+
+/** Those that a change of master is about. */
+export interface Succession<T> {
+  /** Who is to be the master. */
+  readonly to: Service<T>;
+  /** Who has been it so far. */
+  readonly from: Service<T>;
+  /** The others of the cluster that follow its master. */
+  readonly others: readonly Service<T>[];
+}
+
+/**
+ * How the master of a cluster is changed with nothing lost. Each step is idempotent, and resolves only once the servers themselves
+ * have said that it is done; what goes before `promote` may be repeated, and is undone by the rung `replicating` of the old master.
+ */
+export interface Switchover<T> {
+  /** Rejects where the change could not end well; changes nothing. */
+  readonly check: SwitchoverStepOf<Succession<T>>;
+  /** The old master takes no more writes. */
+  readonly 'read-only': SwitchoverStepOf<Succession<T>>;
+  /** The new one has all that the old one has written. */
+  readonly 'catch-up': SwitchoverStepOf<Succession<T>>;
+  /** The new one takes writes; rejects where any other still does. Its role is `master` by then. */
+  readonly promote: SwitchoverStepOf<Omit<Succession<T>, 'from'>>;
+}
+
+export type SwitchoverStepOf<Who> = (
+  who: Who,
+  shell: Shell,
+  permit: Permit,
+  signal: AbortSignal,
+  among: Neighbours,
+) => Promise<void>;
 
 /** A file that a kind writes on the host of a service. */
 export interface ConfigFile {

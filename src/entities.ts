@@ -1,22 +1,27 @@
 import type { AnyStateMachine, InspectionEvent } from 'xstate';
 import {
+  type ClusterContext,
+  clusterMachine,
   type InstanceContext,
   instanceMachine,
   type Limits,
   type PerformInput,
   type PerformOutput,
+  type RecordInput,
   type ServiceContext,
   serviceMachine,
 } from '../machines/index.ts';
 import type { EffectFunction } from './charts/effects.ts';
 import { type Charts, createCharts } from './charts.ts';
+import { type ClusterView, clusterKeyOf } from './domain/cluster.ts';
 import { ABSENT_INSTANCE, FULL_LADDER } from './domain/derive.ts';
-import { type EntityKey, type Instant, levelOf, nameOf, wantedKey } from './domain/identity.ts';
+import { clusterKey, type EntityKey, type Instant, levelOf, nameOf, serviceKey, wantedKey } from './domain/identity.ts';
 import type { Inventory } from './domain/inventory.ts';
-import type { ServiceRung } from './domain/service.ts';
+import { NEVER } from './domain/row.ts';
+import type { Service, ServiceRung } from './domain/service.ts';
 import type { Change, View } from './domain/view.ts';
 
-/** The charts of all instances and services, told what the inventory says. */
+/** The charts of all instances, services and clusters, told what the inventory says. */
 export interface Entities extends Charts<EntityKey> {
   /** Makes ready for a verb: it is not to meet the closed chart of an instance that was there before. */
   open(key: EntityKey): void;
@@ -26,14 +31,22 @@ export interface Entities extends Charts<EntityKey> {
   recall(now: Instant): void;
   /** Lets time pass for charts that are busy, whether anything changed or not. */
   tick(now: Instant): void;
+  /** Whether the master of a cluster is being changed. */
+  isSwitching(cluster: string): boolean;
+  /** Whether that has gone so far that nothing may come between. */
+  isCommitted(cluster: string): boolean;
 }
 
 const NOTHING: InstanceContext['observed'] = { state: 'unknown', bootId: null, gone: false, readAt: null };
+const NO_CLUSTER: ClusterContext['observed'] = { master: null, lacking: 'it has not been seen', readAt: null };
 const NO_SERVICE: ServiceContext['observed'] = { state: 'unknown', missing: null, isUnmet: false, runId: null, readAt: null };
 
 export function createEntities(fleet: {
   readonly inventory: Inventory;
   readonly perform: EffectFunction<PerformInput, PerformOutput>;
+  readonly record: EffectFunction<RecordInput, void>;
+  readonly services: readonly Service[];
+  readonly lookAtCluster: (name: string) => ClusterView;
   readonly limits: Limits;
   readonly ladderOf: (service: string) => readonly ServiceRung[] | undefined;
   /** Where instances are launched. */
@@ -68,7 +81,28 @@ export function createEntities(fleet: {
         operation: null,
       }) satisfies ServiceContext,
   });
-  const chartsOf = (key: EntityKey): Charts<EntityKey> => (levelOf(key) === 'services' ? services : instances);
+  const clusters = createCharts<EntityKey>({
+    ...shared,
+    machine: clusterMachine as unknown as AnyStateMachine,
+    effects: { perform: fleet.perform, record: fleet.record },
+    contextOf: (key) => ({ key, limits, observed: NO_CLUSTER, operation: null }) satisfies ClusterContext,
+  });
+  const clusterOf = new Map(fleet.services.map((service) => [serviceKey(service.name), clusterKeyOf(service)]));
+  const byLevel = { instances, services, clusters };
+  const chartsOf = (key: EntityKey): Charts<EntityKey> => byLevel[levelOf(key)];
+
+  function tellCluster(key: EntityKey, now: Instant): void {
+    const view = fleet.lookAtCluster(nameOf(key));
+    clusters.deliver(key, { type: 'heartbeat', now, fresh: view.readAt !== null, view } as { type: string });
+  }
+
+  /** While one of its services is busy, a cluster takes no switch: what that does would come between. */
+  const isMemberBusy = (cluster: EntityKey): boolean => services.busy().some((key) => clusterOf.get(key) === cluster);
+
+  const hasTagNow = (cluster: string, tag: string): boolean => {
+    const key = clusterKey(cluster);
+    return clusters.has(key) && clusters.hasTag(key, tag);
+  };
 
   /** A launch was asked for by ip; the chart that did it is the chart of the instance that has that ip now. */
   function adoptLaunched(view: View): void {
@@ -97,8 +131,10 @@ export function createEntities(fleet: {
 
   return {
     get size() {
-      return instances.size + services.size;
+      return instances.size + services.size + clusters.size;
     },
+    isSwitching: (cluster) => hasTagNow(cluster, 'busy'),
+    isCommitted: (cluster) => hasTagNow(cluster, 'committed'),
     tell(changes, now) {
       for (const { key, kind, to } of changes) {
         if (kind === 'appeared') {
@@ -108,6 +144,9 @@ export function createEntities(fleet: {
         const view = inventory.get(key) ?? to;
         chartsOf(key).deliver(key, { type: 'heartbeat', now, fresh: kind !== 'silent', view } as { type: string });
       }
+      if (clusters.size === 0) return;
+      const touched = new Set(changes.map(({ key }) => clusterOf.get(key)));
+      for (const key of touched) if (key !== undefined && clusters.has(key)) tellCluster(key, now);
     },
     recall(now) {
       for (const view of inventory.views())
@@ -120,31 +159,32 @@ export function createEntities(fleet: {
         const event = view ? { fresh: !inventory.isBlind(view), view } : unlaunched(key, now);
         chartsOf(key).deliver(key, { type: 'heartbeat', now, ...event } as { type: string });
       }
+      for (const key of clusters.busy()) tellCluster(key, now);
     },
     has: (key) => chartsOf(key).has(key),
     deliver: (key, event) => chartsOf(key).deliver(key, event),
-    takes: (key, event) => chartsOf(key).takes(key, event),
+    takes: (key, event) => chartsOf(key).takes(key, event) && !(event.type === 'switch' && isMemberBusy(key)),
     isOver: (key) => chartsOf(key).isOver(key),
     hasTag: (key, tag) => chartsOf(key).hasTag(key, tag),
     listen: (key, listener) => chartsOf(key).listen(key, listener),
     open,
     hold(key) {
       open(key);
-      return chartsOf(key).hold(key);
+      const actor = chartsOf(key).hold(key);
+      if (levelOf(key) === 'clusters') tellCluster(key, inventory.readAt('services') ?? NEVER);
+      return actor;
     },
     release: (key) => chartsOf(key).release(key),
     peek: (key) => chartsOf(key).peek(key),
     restore: (key, value, context) => chartsOf(key).restore(key, value, context),
     alias: (alias, key) => chartsOf(key).alias(alias, key),
     drop: (key) => chartsOf(key).drop(key),
-    busy: () => [...instances.busy(), ...services.busy()],
+    busy: () => [...instances.busy(), ...services.busy(), ...clusters.busy()],
     settle() {
-      instances.settle();
-      services.settle();
+      for (const charts of Object.values(byLevel)) charts.settle();
     },
     stop() {
-      instances.stop();
-      services.stop();
+      for (const charts of Object.values(byLevel)) charts.stop();
     },
   };
 }

@@ -181,8 +181,8 @@ export interface Fleet extends AsyncDisposable {
   extend(id: ActionId, byMs: number): Promise<Action>;
   /** Resolves with the action once it has ended or failed. */
   settled(id: ActionId, signal?: AbortSignal): Promise<Action>;
-  /** The live chart of an instance (by id or ip) or service; kept alive until `release`. */
-  actor(level: Level, nameOrIp: string): AnyActorRef;
+  /** The live chart of an instance (by id or ip), service or cluster; kept alive until `release`. */
+  actor(level: Level | 'clusters', nameOrIp: string): AnyActorRef;
   release(actor: AnyActorRef): void;
   /** All that have not ended; with `held` where a maintenance holds one back. */
   actions(): readonly ListedAction[];

@@ -9,7 +9,8 @@ import { createDemands } from './demands.ts';
 import { createDispatch } from './dispatch.ts';
 import { type Action, isEnded, type Step } from './domain/action.ts';
 import { DAY_MS } from './domain/bill.ts';
-import { type Command, doText } from './domain/command.ts';
+import { lookAtCluster } from './domain/cluster.ts';
+import { type Command, type Do, doText } from './domain/command.ts';
 import { FULL_LADDER } from './domain/derive.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import { asEntityKey, nameOf } from './domain/identity.ts';
@@ -34,8 +35,10 @@ import { createPerform } from './perform.ts';
 import { createPulse } from './pulse.ts';
 import { createQueue } from './queue.ts';
 import { createKeeper } from './recovery.ts';
+import { createRoles } from './roles.ts';
 import { createRoster } from './roster.ts';
 import { createRouting } from './routing.ts';
+import { createSwitching } from './switching.ts';
 
 /**
  * Makes a fleet: it wires drivers, inventory, charts, queue and gate, and holds nothing else.
@@ -64,7 +67,8 @@ export function createFleet(options: FleetOptions): Fleet {
   const cloud = instanceDrivers[0]?.name ?? null;
   const { liveActors } = policy;
 
-  const roster = createRoster(options.kinds ?? [], options.services ?? []);
+  const roles = createRoles(store, now);
+  const roster = createRoster(options.kinds ?? [], options.services ?? [], roles);
   const events = createEvents<FleetEvents>();
   const onFault = (key: string, error: unknown) => events.emit('fault', { key, error });
   const onStoreError = (error: unknown) => events.emit('storeLost', { error });
@@ -81,7 +85,7 @@ export function createFleet(options: FleetOptions): Fleet {
   const among: Neighbours = { view: inventory.get, services: () => roster.services };
   for (const driver of serviceDrivers) driver.bind?.(roster.services, among);
   const known: Known = { inventory, services: roster.services, kinds: roster.kinds, cloud };
-  const routing = createRouting({ inventory, instanceDrivers, serviceDrivers, cloud });
+  const routing = createRouting({ inventory, instanceDrivers, serviceDrivers, services: roster.services, cloud });
 
   const lease = createLease(store, { owner, now });
   const queue = createQueue(
@@ -114,19 +118,33 @@ export function createFleet(options: FleetOptions): Fleet {
     now,
     onNews: (news) => events.emit('maintenance', news),
   });
-  const hold = createHold({ reasonAgainst: maintenance.reasonAgainst, onProblem });
+  const switching = createSwitching({
+    roster,
+    roles,
+    lease,
+    lane: queue.lane,
+    isSwitching: (cluster) => entities.isSwitching(cluster),
+    isCommitted: (cluster) => entities.isCommitted(cluster),
+    inventory,
+  });
+  const reasonAgainst = (what: Do): string | null =>
+    switching.isCommitted(what) ? null : (maintenance.reasonAgainst(what) ?? switching.reasonAgainst(what));
+  const hold = createHold({ reasonAgainst, onProblem });
   const gate = createGate({
     queue,
     lease,
     now,
     isWarm: routing.isWarm,
     view: inventory.get,
-    allow: (what, view) => maintenance.reasonAgainst(what) ?? options.allow?.(what, view) ?? true,
+    allow: (what, view) => switching.isCommitted(what) || (reasonAgainst(what) ?? options.allow?.(what, view) ?? true),
   });
 
   const entities = createEntities({
     inventory,
-    perform: createPerform({ gate, now, driverOf: routing.driverOf, callMs: policy.callMs, yieldTurn }),
+    perform: switching.lookingFirst(createPerform({ gate, now, driverOf: routing.driverOf, callMs: policy.callMs, yieldTurn })),
+    record: switching.record,
+    services: roster.services,
+    lookAtCluster: (name) => lookAtCluster(name, known),
     limits: limitsOf(policy),
     ladderOf: roster.ladderOf,
     cloud,
@@ -199,7 +217,7 @@ export function createFleet(options: FleetOptions): Fleet {
   const keeper = createKeeper(store, {
     kept: keptAmong(roster.services, options.services ?? [], options.recover),
     acts: options.recover?.acts ?? true,
-    around: { known, inventory, actions: queue.all, lane: queue.lane, reasonAgainst: maintenance.reasonAgainst },
+    around: { known, inventory, actions: queue.all, lane: queue.lane, reasonAgainst },
     queue,
     end: (id) => decisions.end(id),
     lease,
@@ -225,6 +243,7 @@ export function createFleet(options: FleetOptions): Fleet {
     entities,
     actions,
     maintenance,
+    records: roster.configuredMasters.size > 0 ? [maintenance, roles] : [maintenance],
     keeper,
     demands,
     board,

@@ -19,6 +19,9 @@ export type {
   ShellResult,
   StepOf,
   Store,
+  Succession,
+  Switchover,
+  SwitchoverStepOf,
   Want,
 } from './contracts.ts';
 export { defineServiceKind } from './contracts.ts';
@@ -26,6 +29,7 @@ export type { Action, ActionStatus, Attempt, Begun, ListedAction, Step } from '.
 export { isEnded, isLive } from './domain/action.ts';
 export type { ApiCall, Bill, BillLine, Caller, Prices, Tally } from './domain/bill.ts';
 export type { Budget, Limit } from './domain/budget.ts';
+export type { ClusterView, KindTraits } from './domain/cluster.ts';
 export { CODE_TEXTS, type Code, isRetryable, type KnownCode, OK, textOf } from './domain/codes.ts';
 export { type Command, type Do, doText, INSTANCE_ACTIONS, SERVICE_ACTIONS, type Subject } from './domain/command.ts';
 export type { Heartbeat, Problem, Reading } from './domain/heartbeat.ts';
@@ -34,6 +38,7 @@ export {
   asActionId,
   asInstant,
   asToken,
+  clusterKey,
   type EntityKey,
   type Instant,
   type Ip,
@@ -60,6 +65,7 @@ export { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
 export type { Fall, RecoveryState } from './domain/recovery.ts';
 export type { Ladder } from './domain/row.ts';
 export {
+  type ClusterVerb,
   type Role,
   SERVICE_RUNGS,
   type Service,
@@ -67,6 +73,7 @@ export {
   type ServiceRung,
   type ServiceState,
   type ServiceVerb,
+  type SwitchoverStep,
 } from './domain/service.ts';
 export { NOW, type Trigger, triggerText } from './domain/trigger.ts';
 export type { Change, View } from './domain/view.ts';

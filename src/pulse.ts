@@ -54,7 +54,9 @@ export function createPulse(fleet: {
   readonly gate: Gate;
   readonly entities: Entities;
   readonly actions: Actions;
-  readonly maintenance: Pick<Maintenances, 'refresh' | 'tellNews'>;
+  readonly maintenance: Pick<Maintenances, 'tellNews'>;
+  /** What all fleets on the store share, each looked at once a beat. */
+  readonly records: readonly { refresh(): Promise<void> }[];
   readonly keeper: Pick<Keeper, 'beat'>;
   readonly demands: Demands;
   readonly board: Board;
@@ -138,7 +140,7 @@ export function createPulse(fleet: {
       }
       // A leader is told of what others change, but whoever tells it may die before that.
       const looksAgain = term === null || term !== led || now() - lookedAt >= policy.claimMs;
-      await both(queue.refresh(now, looksAgain), fleet.maintenance.refresh());
+      await both(queue.refresh(now, looksAgain), ...fleet.records.map((record) => record.refresh()));
       if (looksAgain) lookedAt = now();
       const takesOver = term !== null && term !== led;
       const catchesUp = takesOver || (leads && isUntold);

@@ -1,25 +1,40 @@
 import { balancersAmong, isRoutedByOthers, needsOfRouted } from './balancing.ts';
 import type { AnyServiceKind, Neighbours, ServiceInput } from './contracts.ts';
+import type { KindTraits } from './domain/cluster.ts';
 import { type EntityKey, isName, parseIp } from './domain/identity.ts';
-import type { InstanceRung } from './domain/instance.ts';
 import type { Ladder } from './domain/row.ts';
-import { ROLES, type Service, type ServiceRung } from './domain/service.ts';
+import { ROLES, type Role, type Service, type ServiceRung } from './domain/service.ts';
 import type { View } from './domain/view.ts';
 import { FleetError } from './errors.ts';
+import type { Roles } from './roles.ts';
 
 /** The configured services and their kinds. */
 export interface Roster {
+  /** Each with the role that it is wanted in at present: `status` follows a change of master. */
   readonly services: readonly Service[];
-  readonly kinds: ReadonlyMap<string, { readonly host: InstanceRung; readonly rungs: readonly ServiceRung[] }>;
+  readonly kinds: ReadonlyMap<string, KindTraits>;
+  /** Whom the configuration has as master of each cluster that follows one. */
+  readonly configuredMasters: ReadonlyMap<string, string>;
   /** The rungs of a service by its name. */
   ladderOf(service: string): readonly ServiceRung[] | undefined;
   /** The kinds' ladders, whose needs look at other entities through `view`. */
   laddersAmong(view: (key: EntityKey) => View | undefined): ReadonlyMap<string, Ladder>;
 }
 
-export function createRoster(kinds: readonly AnyServiceKind[], inputs: readonly ServiceInput[]): Roster {
+export function createRoster(
+  kinds: readonly AnyServiceKind[],
+  inputs: readonly ServiceInput[],
+  roles: Pick<Roles, 'masterOf'>,
+): Roster {
   const byMode = new Map(kinds.map((kind) => [kind.mode, kind]));
-  const services = inputs.map((input) => readService(input, byMode));
+  const isSwitched = ({ mode }: Pick<Service, 'mode'>) => byMode.get(mode)?.switchover !== undefined;
+  const configuredMasters = new Map<string, string>();
+  const services = inputs.map((input) => {
+    const service = readService(input, byMode);
+    if (service.cluster === undefined || !isSwitched(service)) return service;
+    if (service.status === 'master') configuredMasters.set(service.cluster, service.name);
+    return withWantedRole(service, service.cluster, service.status, configuredMasters, roles);
+  });
   const byName = new Map(services.map((service) => [service.name, service]));
   if (byName.size < services.length) {
     const twice = services.find((service, i) => services.findIndex((other) => other.name === service.name) < i);
@@ -27,11 +42,43 @@ export function createRoster(kinds: readonly AnyServiceKind[], inputs: readonly 
   }
   return {
     services,
-    kinds: new Map(kinds.map(({ mode, host, ladder }) => [mode, { host, rungs: ladder }])),
+    kinds: new Map(
+      kinds.map(({ mode, host, ladder, switchover, route }) => [
+        mode,
+        {
+          host,
+          rungs: ladder,
+          ...(switchover !== undefined && { isSwitched: true }),
+          ...(route !== undefined && { isBalancer: true }),
+        },
+      ]),
+    ),
+    configuredMasters,
     ladderOf: (name) => byMode.get(byName.get(name)?.mode ?? '')?.ladder,
     laddersAmong(view) {
       const among: Neighbours = { view, services: () => services };
       return new Map(kinds.map((kind) => [kind.mode, ladderOf(kind, byMode, among)]));
+    },
+  };
+}
+
+/** The configured master is a slave while another is wanted in its place. */
+function withWantedRole(
+  service: Service,
+  cluster: string,
+  configured: Role,
+  masters: ReadonlyMap<string, string>,
+  roles: Pick<Roles, 'masterOf'>,
+): Service {
+  const { name } = service;
+  return {
+    ...service,
+    get status() {
+      const configuredMaster = masters.get(cluster);
+      const master = configuredMaster === undefined ? null : roles.masterOf(cluster, configuredMaster);
+      if (master === null) return configured;
+      if (name === master) return 'master';
+      return configured === 'master' ? 'slave' : configured;
     },
   };
 }

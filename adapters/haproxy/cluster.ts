@@ -29,7 +29,7 @@ function listenersOf(
   const mysql: Check = { by: 'mysql', user: checkUser };
   const listener = (name: string, port: number | null, check: Check, backends: readonly Backend[]): readonly Listener[] =>
     port === null ? [] : [{ name, binds: addresses.map((ip) => ({ ip, port })), check, backends }];
-  const databases = services.filter(({ mode }) => mode === 'mariadb' || mode === 'mysql');
+  const databases = services.filter(isDatabase);
   const caches = services.filter(({ mode }) => mode === 'memcache');
   return [
     ...listener('writes', ports.writes, mysql, backendsOf(databases, 3306, WRITES)),
@@ -38,11 +38,20 @@ function listenersOf(
   ];
 }
 
+/** The databases of its cluster that writes do not go to. */
+export const notWrittenTo = (of: Service, among: Neighbours): readonly string[] =>
+  among
+    .services()
+    .filter((one) => one.cluster !== undefined && one.cluster === of.cluster && isDatabase(one) && WRITES[one.status] === 'none')
+    .map(({ name }) => name);
+
 type Place = 'first' | 'backup' | 'none';
 
 const WRITES = { master: 'first', standalone: 'first', slave: 'none', discard: 'none', na: 'none' } as const;
 const READS = { master: 'backup', standalone: 'backup', slave: 'first', discard: 'none', na: 'none' } as const;
 const CACHES = { master: 'first', standalone: 'first', slave: 'backup', discard: 'none', na: 'none' } as const;
+
+const isDatabase = ({ mode }: Service): boolean => mode === 'mariadb' || mode === 'mysql';
 
 /** In the order of their names, so that the order of a list changes no configuration. */
 const backendsOf = (services: readonly Service[], usualPort: number, places: Readonly<Record<Role, Place>>): readonly Backend[] =>

@@ -1,8 +1,10 @@
-import type { Shell } from '../../src/contracts.ts';
+import type { Neighbours, Shell } from '../../src/contracts.ts';
 import { isName } from '../../src/domain/identity.ts';
 import type { Service } from '../../src/domain/service.ts';
 import { FleetError } from '../../src/errors.ts';
+import type { Place } from '../host/script.ts';
 import { runScript } from '../host/script.ts';
+import { notWrittenTo } from './cluster.ts';
 import { placeOf } from './program.ts';
 import { COMMAND_SERVER, CUT } from './scripts.ts';
 import { dataDirOf, type ProgramSettings } from './settings.ts';
@@ -37,7 +39,7 @@ export interface HaproxyRuntime {
 export function haproxyRuntime(of: Service, shell: Shell): HaproxyRuntime {
   if (of.mode !== 'haproxy' && of.mode !== 'mysql-proxy')
     throw new FleetError('ER0204', `${of.name} is a ${of.mode}; a haproxy or mysql-proxy can be told what to do`);
-  const place = placeOf({ name: of.name, ip: of.ip, dir: dataDirOf(of as Service<Pick<ProgramSettings, 'dataDir'>>) });
+  const place = placeIn(of);
 
   const serversOf = (backend: string): readonly string[] => {
     if (!isName(backend)) throw new FleetError('ER0222', `a backend is the name of a service, found ${JSON.stringify(backend)}`);
@@ -64,4 +66,14 @@ export function haproxyRuntime(of: Service, shell: Shell): HaproxyRuntime {
   };
 }
 
-const LISTENERS = ['writes', 'reads', 'memcache'] as const;
+/** Ends the connections for writing to every database of its cluster that is none of its masters. */
+export async function release(of: Service, shell: Shell, signal: AbortSignal, among: Neighbours): Promise<void> {
+  const servers = notWrittenTo(of, among).map((name) => `${WRITES}/${name}`);
+  if (servers.length > 0) await runScript('let go of old writers in', placeIn(of), shell, CUT, servers, signal);
+}
+
+const placeIn = (of: Service): Place =>
+  placeOf({ name: of.name, ip: of.ip, dir: dataDirOf(of as Service<Pick<ProgramSettings, 'dataDir'>>) });
+
+const WRITES = 'writes';
+const LISTENERS = [WRITES, 'reads', 'memcache'] as const;

@@ -15,6 +15,7 @@ import { LOOK } from './mariadb/scripts.ts';
 import { type Mariadb, type MariadbSettings, secretsOf, serverIdOf } from './mariadb/service.ts';
 import { readSettings } from './mariadb/settings.ts';
 import { readStatus, type ServerStatus } from './mariadb/status.ts';
+import { switchover } from './mariadb/switchover.ts';
 
 export { type Secret, secret } from '../http/secret.ts';
 export { catchUp } from './mariadb/catch-up.ts';
@@ -96,6 +97,8 @@ export function mariadb({ mode = 'mariadb', env = process.env }: MariadbOptions 
           return answer satisfies never;
       }
     },
+
+    switchover: switchover(from),
 
     steps: {
       installed: (of, shell, _permit, signal) => install(hostOf(of, shell, signal)),

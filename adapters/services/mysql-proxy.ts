@@ -5,6 +5,7 @@ import { FleetError } from '../../src/errors.ts';
 import { haproxyOf, namesIn } from '../haproxy/cluster.ts';
 import { type Backend, written } from '../haproxy/configuration.ts';
 import { apply, type Haproxy, look, remove, stop } from '../haproxy/program.ts';
+import { release } from '../haproxy/runtime.ts';
 import { dataDirOf, type ProgramSettings, programSettings } from '../haproxy/settings.ts';
 import { fieldsOf, isText } from '../host/settings.ts';
 import { type Answered, askThrough, type Monitor } from './mysql-proxy/question.ts';
@@ -79,6 +80,7 @@ export const mysqlProxy = ({ env = process.env }: MysqlProxyOptions = {}): AnySe
       },
     },
     route: (of, shell, _permit, signal, among) => apply('route', wantedOf(of, among), shell, signal),
+    release: (of, shell, _permit, signal, among) => release(of, shell, signal, among),
     backends: (of, among) => namesIn(wantedOf(of, among).wanted.listeners),
     configFile: (of, among) => ({ path: `${dataDirOf(of)}/haproxy.cfg`, text: written(wantedOf(of, among).wanted).text }),
   });

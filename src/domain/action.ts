@@ -68,5 +68,9 @@ export const isMarked = ({ verb }: Do): boolean => verb === 'reboot' || verb ===
 /** What another try, wanted by a person, knows of the calls before: of a launch that it may have been made already. */
 export const begunBefore = ({ do: what, begun }: Action): Begun | null => (isMarked(what) ? null : begun);
 
+/** Whether a change of master has begun: its old master perhaps takes no writes already. */
+export const isSwitchBegun = ({ do: what, begun }: Pick<Action, 'do' | 'begun'>): boolean =>
+  what.verb === 'switch' && begun !== null;
+
 /** `stop` and `terminate` do not wait for their lane. */
 export const passesLane = (what: Do): boolean => what.verb === 'stop' || what.verb === 'terminate';

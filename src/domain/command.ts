@@ -1,7 +1,7 @@
 import type { Heartbeat } from './heartbeat.ts';
 import type { EntityKey, Ip, Level } from './identity.ts';
 import type { InstanceRung, InstanceVerb } from './instance.ts';
-import type { ServiceVerb } from './service.ts';
+import type { ClusterVerb, ServiceVerb } from './service.ts';
 
 /** What a person or a program asks for. */
 export interface Command {
@@ -23,7 +23,7 @@ export type Subject = { readonly ip: Ip } | { readonly key: EntityKey };
 /** One verb for one entity. */
 export type Do = (
   | { readonly level: 'instances'; readonly subject: Subject; readonly verb: InstanceVerb; readonly upTo?: InstanceRung }
-  | { readonly level: 'services'; readonly name: string; readonly verb: ServiceVerb }
+  | { readonly level: 'services'; readonly name: string; readonly verb: ServiceVerb | ClusterVerb }
 ) & {
   /** Call it even where its goal is seen already: something that it contradicts was begun, and may show only later. */
   readonly evenIfHeld?: true;
@@ -65,6 +65,8 @@ export const SERVICE_ACTIONS = {
   stop: 'verb',
   restart: 'verb',
   sync: 'verb',
+  switch: 'verb',
+  rolling_restart: 'verb',
   bootstrap_binaries: 'verb',
   bootstrap_ncc: 'verb',
   ping: 'observe',

@@ -7,7 +7,7 @@ export type Ip = Brand<string, 'ip'>;
 /** Idempotency token of one arming of an action; every effect receives it. */
 export type Token = Brand<string, 'token'>;
 export type ActionId = Brand<string, 'actionId'>;
-/** `instances/<cloud>/<id>`, `instances/<cloud>/wanted/<ip>` before an id exists, or `services/<name>`. */
+/** `instances/<cloud>/<id>`, `instances/<cloud>/wanted/<ip>` before an id exists, `services/<name>` or `clusters/<name>`. */
 export type EntityKey = Brand<string, 'entityKey'>;
 
 export type Level = 'instances' | 'services';
@@ -48,8 +48,12 @@ export function parseIp(text: string): Ip | null {
 export const instanceKey = (cloud: string, id: string): EntityKey => ['instances', cloud, id].join('/') as EntityKey;
 export const wantedKey = (cloud: string, ip: Ip): EntityKey => `instances/${cloud}/wanted/${ip}` as EntityKey;
 export const serviceKey = (name: string): EntityKey => `services/${name}` as EntityKey;
+export const clusterKey = (name: string): EntityKey => `clusters/${name}` as EntityKey;
 
-export const levelOf = (key: EntityKey): Level => (key.startsWith('services/') ? 'services' : 'instances');
+export function levelOf(key: EntityKey): Level | 'clusters' {
+  if (key.startsWith('services/')) return 'services';
+  return key.startsWith('clusters/') ? 'clusters' : 'instances';
+}
 
 const WANTED = /^instances\/([^/]+)\/wanted\/(.+)$/;
 
@@ -64,5 +68,5 @@ export function nameOf(key: EntityKey): string {
   const wanted = wantedOf(key);
   if (wanted) return wanted.ip;
   const start = key.indexOf('/') + 1;
-  return levelOf(key) === 'services' ? key.slice(start) : key.slice(key.indexOf('/', start) + 1);
+  return levelOf(key) === 'instances' ? key.slice(key.indexOf('/', start) + 1) : key.slice(start);
 }

@@ -72,7 +72,10 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
       .actions()
       .find(
         (action) =>
-          isUnderWay(action) && action.do.level === 'instances' && ipOf(action.do, around.known.inventory) === service.ip,
+          isUnderWay(action) &&
+          (action.do.level === 'services'
+            ? action.do.name === service.name
+            : ipOf(action.do, around.known.inventory) === service.ip),
       );
   }
 

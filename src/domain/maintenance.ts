@@ -88,7 +88,7 @@ function instanceNamed(word: string): readonly MaintenanceSubject[] {
 }
 
 /** What ends the services on an instance along with it. */
-const ENDS_SERVICES: ReadonlySet<string> = new Set(['stop', 'reboot', 'terminate']);
+export const ENDS_SERVICES: ReadonlySet<string> = new Set(['stop', 'reboot', 'terminate']);
 
 /**
  * Everything whose maintenance holds a verb back. A service waits for that of its cluster, its address and its instance; an
@@ -105,6 +105,10 @@ export function subjectsTouched(
   if (what.level === 'services') {
     touched.add(serviceKey(what.name));
     if (service?.cluster !== undefined) touched.add(clusterOf(service.cluster));
+    // A change of master touches every service of the cluster.
+    if (what.verb === 'switch')
+      for (const { name, ip: at, cluster } of known.services)
+        if (cluster === service?.cluster) touched.add(serviceKey(name)).add(at);
   } else if ('key' in what.subject) touched.add(what.subject.key);
   if (ip === null) return touched;
   touched.add(ip);

@@ -1,4 +1,5 @@
 import type { Action, Step } from './action.ts';
+import type { KindTraits } from './cluster.ts';
 import { type Code, OK } from './codes.ts';
 import { type Command, type Do, doText, type Subject } from './command.ts';
 import type { Problem } from './heartbeat.ts';
@@ -6,8 +7,10 @@ import { type ActionId, type EntityKey, type Ip, serviceKey, wantedKey, wantedOf
 import type { InstanceRung, InstanceState } from './instance.ts';
 import type { Inventory } from './inventory.ts';
 import { cancelledBy, heldBy } from './lanes.ts';
-import { type Target, targetsOf } from './selection.ts';
-import type { Service, ServiceRung, ServiceState } from './service.ts';
+import { planRollingRestart } from './rolling-restart.ts';
+import { selectServices, type Target, targetsOf } from './selection.ts';
+import type { Service, ServiceRung, ServiceState, ServiceVerb } from './service.ts';
+import { planSwitch } from './switching.ts';
 import { type Answer, INSTANCE_ANSWERS, SERVICE_ANSWERS } from './transitions.ts';
 import { NOW, type Trigger } from './trigger.ts';
 import type { View } from './view.ts';
@@ -24,10 +27,10 @@ export interface Plan {
 
 /** What a plan may know. */
 export interface Known {
-  readonly inventory: Pick<Inventory, 'get' | 'atIp' | 'views' | 'hasRead'>;
+  readonly inventory: Pick<Inventory, 'get' | 'atIp' | 'views' | 'hasRead' | 'isBlind'>;
   readonly services: readonly Service[];
-  /** By mode: the instance rung that a kind stands on, and its own rungs. */
-  readonly kinds: ReadonlyMap<string, { readonly host: InstanceRung; readonly rungs: readonly ServiceRung[] }>;
+  /** By mode. */
+  readonly kinds: ReadonlyMap<string, KindTraits>;
   /** Where a new instance is launched; null where no cloud is active. */
   readonly cloud: string | null;
 }
@@ -40,6 +43,7 @@ export type Outcome =
 
 /** Plans a command: pure, and total over every verb and every state. */
 export function plan(command: Command, known: Known, actions: readonly Action[]): Plan {
+  if (command.level === 'services' && command.action === 'rolling_restart') return planRolling(command, known, actions);
   const selected = targetsOf(command, known);
   if ('rejected' in selected)
     return { code: selected.rejected.code, steps: [], cancels: [], rejected: [selected.rejected], targets: [] };
@@ -56,9 +60,27 @@ export function plan(command: Command, known: Known, actions: readonly Action[])
       for (const action of contradicted) cancels.add(action.id);
       if (outcome.is === 'steps') steps.push(...outcome.steps);
     }
-    targets.push({ key: target.lane, code: codeOf(outcome) });
+    targets.push({ key: target.key ?? target.lane, code: codeOf(outcome) });
   }
   return { code: worst(targets.map((target) => target.code)), steps, cancels: [...cancels], rejected, targets };
+}
+
+function planRolling(command: Command, known: Known, actions: readonly Action[]): Plan {
+  const { steps, rejected, targets } = planRollingRestart(command.group, selectServices(command, known.services), known);
+  const lanes = new Set(steps.map(({ lane }) => lane));
+  const holder = actions.find(({ lane, status }) => status === 'failed' && lanes.has(lane));
+  if (holder) {
+    const message = `${doText(holder.do)} failed (${holder.id}); retry or discard it first`;
+    const held = targets.map(({ key }) => ({ subject: key, code: 'ER0207', message }));
+    return {
+      code: 'ER0207',
+      steps: [],
+      cancels: [],
+      rejected: held,
+      targets: held.map(({ subject: key, code }) => ({ key, code })),
+    };
+  }
+  return { code: worst(targets.map(({ code }) => code)), steps, cancels: [], rejected, targets };
 }
 
 function planTarget(target: Target, known: Known, actions: readonly Action[]): Outcome {
@@ -72,11 +94,13 @@ function planTarget(target: Target, known: Known, actions: readonly Action[]): O
 
 /** Plans one verb in a lane; also asked again when its action fires. */
 export function planDo(what: Do, lane: EntityKey, known: Known): Outcome {
-  return what.level === 'instances' ? planInstance(what, lane, known) : planService(what, lane, known);
+  if (what.level === 'instances') return planInstance(what, lane, known);
+  const { verb } = what;
+  return verb === 'switch' ? planSwitch(what.name, lane, known) : planService({ ...what, verb }, lane, known);
 }
 
 type InstanceDo = Extract<Do, { level: 'instances' }>;
-type ServiceDo = Extract<Do, { level: 'services' }>;
+type ServiceDo = Extract<Do, { level: 'services' }> & { readonly verb: ServiceVerb };
 
 /** An instance that is terminated has lost its ip: then the lane says which one was meant. */
 function planInstance(what: InstanceDo, lane: EntityKey, known: Known): Outcome {

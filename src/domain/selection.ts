@@ -5,11 +5,14 @@ import { INSTANCE_VERBS, type InstanceVerb } from './instance.ts';
 import { instanceLane, type Known } from './plan.ts';
 import { printable } from './printable.ts';
 import { isOfType, SERVICE_VERBS, type Service, type ServiceVerb } from './service.ts';
+import { switchTargets } from './switching.ts';
 import type { View } from './view.ts';
 
 /** One target of a command: what is done to it, in its lane. */
 export interface Target {
   readonly lane: EntityKey;
+  /** Whom the reply names, where that is not the lane. */
+  readonly key?: EntityKey;
   readonly do: Do;
 }
 
@@ -59,10 +62,11 @@ function worldTargets(command: Command, known: Known): Selected {
 
 function serviceTargets(command: Command, known: Known): Selected {
   const upTo = BOOTSTRAPS.get(command.action);
-  if (!upTo && !isServiceVerb(command.action))
+  if (!upTo && command.action !== 'switch' && !isServiceVerb(command.action))
     return refuse('ER0202', command.action, `allowed for services are ${verbsOf(SERVICE_ACTIONS)}`);
   const services = selectServices(command, known.services);
   if (services.length === 0) return refuse('ER0203', command.group, unselected(command, known));
+  if (command.action === 'switch') return { targets: switchTargets(services, known) };
   return {
     targets: services.map((service) =>
       upTo

@@ -21,6 +21,12 @@ export type ServiceState =
 export type ServiceVerb = 'install' | 'start' | 'stop' | 'restart' | 'remove' | 'sync';
 export const SERVICE_VERBS = ['install', 'start', 'stop', 'restart', 'remove', 'sync'] as const satisfies readonly ServiceVerb[];
 
+/** What is done with a whole cluster: `switch` makes the service that it names the master. */
+export type ClusterVerb = 'switch';
+
+/** The steps of a planned change of master, in their order; `revert` takes the place of those that are left, where one fails. */
+export type SwitchoverStep = 'check' | 'read-only' | 'catch-up' | 'promote' | 'route' | 're-point' | 'revert';
+
 /** What one source saw of one service. A missing rung in `holds` means "this source cannot know", never "no". */
 export interface ServiceFacts {
   readonly name: string;

@@ -17,12 +17,13 @@ import { excerpt } from '../domain/excerpt.ts';
 import type { Problem } from '../domain/heartbeat.ts';
 import type { Instant } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
-import type { Service, ServiceFacts, ServiceState, ServiceVerb } from '../domain/service.ts';
+import type { Service, ServiceFacts, ServiceState, ServiceVerb, SwitchoverStep } from '../domain/service.ts';
 import { FleetError, isFleetError, messageOf } from '../errors.ts';
 import { createTurns } from '../turns.ts';
 import { doneSteps } from './done-steps.ts';
 import { type FenceOptions, fencing } from './fenced-shell.ts';
 import { stragglers } from './stragglers.ts';
+import { all, createSwitchover } from './switchover.ts';
 
 export interface OverShellOptions {
   /** Default `services`. */
@@ -117,17 +118,31 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
   };
 
   const routeTo = async ({ service }: Bound, permit: Permit, signal: AbortSignal): Promise<void> => {
-    const all = balancersAmong(byMode, among)(service);
-    const balancers = mayRun(all, among);
-    if (all.length > 0 && balancers.length === 0)
+    const known = balancersAmong(byMode, among)(service);
+    const balancers = mayRun(known, among);
+    if (known.length > 0 && balancers.length === 0)
       throw new FleetError('ER0218', `none runs of the balancers of ${service.cluster}`, { retryable: true });
-    const routed = await Promise.allSettled(
+    await all(
       balancers.map(({ service: balancer, kind }) =>
         inTurn(balancer, () => carryOut(balancer, 'route', kind.route, permit, signal)),
       ),
     );
-    for (const one of routed) if (one.status === 'rejected') throw one.reason;
   };
+
+  const switchStep = createSwitchover({
+    carryOut,
+    async reroute({ service }, permit, signal) {
+      const balancers = mayRun(balancersAmong(byMode, among)(service), among);
+      await all(
+        balancers.map(({ service: balancer, kind: { route, release } }) =>
+          inTurn(balancer, async () => {
+            await carryOut(balancer, 'route', route, permit, signal);
+            if (release) await carryOut(balancer, 'release', release, permit, signal);
+          }),
+        ),
+      );
+    },
+  });
 
   const bringAbout = async (bound: Bound, step: ServiceStep, permit: Permit, signal: AbortSignal): Promise<void> => {
     const { service, kind } = bound;
@@ -147,9 +162,13 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       return { subject: name, code: 'ER0229', message: `${doText(what)}: ${name} has services, no instances` };
     const bound = services?.get(what.name);
     if (!bound) return { subject: what.name, code: 'ER0205', message: `no service ${what.name} is configured` };
-    const wanted = step ?? STEP_OF_VERB[what.verb];
-    if (done.includes(what.name, wanted, permit)) return null;
     try {
+      if (what.verb === 'switch') {
+        await switchStep(step as SwitchoverStep, bound, { bound: [...(services?.values() ?? [])], among }, permit, signal);
+        return null;
+      }
+      const wanted = (step as ServiceStep | undefined) ?? STEP_OF_VERB[what.verb];
+      if (done.includes(what.name, wanted, permit)) return null;
       await bringAbout(bound, wanted, permit, signal);
       done.add(what.name, wanted, permit);
       return null;

@@ -1,9 +1,7 @@
-import type { Call, Driver, Permit, ServiceStep } from '../contracts.ts';
-import { doText } from '../domain/command.ts';
+import type { Call, Driver, Permit } from '../contracts.ts';
+import { type Do, doText } from '../domain/command.ts';
 import type { Problem } from '../domain/heartbeat.ts';
 import type { Instant, Token } from '../domain/identity.ts';
-import type { InstanceVerb } from '../domain/instance.ts';
-import type { ServiceVerb } from '../domain/service.ts';
 import { FleetError } from '../errors.ts';
 import type { Agenda } from './simulated-agenda.ts';
 import type { FaultSource } from './simulated-faults.ts';
@@ -19,8 +17,8 @@ export interface Effect {
   readonly at: Instant;
   readonly token: Token;
   readonly fence: number;
-  readonly verb: InstanceVerb | ServiceVerb;
-  readonly step?: ServiceStep;
+  readonly verb: Do['verb'];
+  readonly step?: NonNullable<Call['step']>;
   /** The instance's id, the ip that is wanted, or the service's name. */
   readonly subject: string;
   readonly outcome: Outcome;

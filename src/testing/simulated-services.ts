@@ -151,7 +151,8 @@ export function createServices(
       if (what.level !== 'services') return problem(subjectText(what.subject), 'ER0229', 'services have no instances');
       const server = servers.get(what.name);
       if (!server) return problem(what.name, 'ER0205', 'the simulated fleet has no such service');
-      return apply(server, step ?? STEP_OF_VERB[what.verb]);
+      if (what.verb === 'switch') return problem(what.name, 'ER0229', 'no master is changed in the simulated cloud');
+      return apply(server, (step as ServiceStep | undefined) ?? STEP_OF_VERB[what.verb]);
     },
     bind(configured) {
       for (const service of configured) {

@@ -36,7 +36,9 @@ function actionRow(action: ListedAction): ActionRow {
 
 function doneBy({ do: what, lane }: ListedAction): Done {
   if (what.level === 'services') {
-    return { do_level: 'services', do_group: what.name, do_action: what.verb, lane: serviceKey(what.name) };
+    // Which cluster it is of, a reader may not know.
+    const own = what.verb === 'switch' ? null : serviceKey(what.name);
+    return { do_level: 'services', do_group: what.name, do_action: what.verb, lane: own };
   }
   const { subject } = what;
   const verb = what.verb === 'bootstrap' ? bootstrapWords(what.upTo ?? 'managed') : { do_action: what.verb };

@@ -13,7 +13,7 @@ const ISO_UTC = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z$/;
 /** Whether a text is the key of a service, of an instance, or of an instance that is wanted at an ip. */
 function isEntityKey(found: string): boolean {
   const [level, cloudOrName = '', ...id] = found.split('/');
-  if (level === 'services') return id.length === 0 && isName(cloudOrName);
+  if (level === 'services' || level === 'clusters') return id.length === 0 && isName(cloudOrName);
   if (level !== 'instances' || !isName(cloudOrName)) return false;
   const wanted = wantedOf(asEntityKey(found));
   return wanted === null ? isProviderId(id.join('/')) : parseIp(wanted.ip) === wanted.ip;

@@ -2,6 +2,7 @@ import { isEnded, type Step } from '../domain/action.ts';
 import type { Do, Subject } from '../domain/command.ts';
 import {
   asEntityKey,
+  clusterKey,
   type EntityKey,
   type Ip,
   instanceKey,
@@ -56,13 +57,16 @@ export const toSteps = ({ body }: ActionsDocument, options: StepsOptions): reado
   });
 
 function serviceSteps(row: ActionRow, at: Path, options: StepsOptions): readonly Step[] {
-  const verb = verbOf(row, at, SERVICE_VERBS);
-  return servicesOf(row, at, options).map(({ name, ip }) => ({
-    lane: row.lane === undefined ? serviceKey(name) : asEntityKey(row.lane),
+  const verb = verbOf(row, at, [...SERVICE_VERBS, 'switch'] as const);
+  return servicesOf(row, at, options).map(({ name, ip, cluster }) => ({
+    lane: row.lane === undefined ? laneOf({ name, cluster }, verb) : asEntityKey(row.lane),
     when: triggerOf(row, at, name, options.services),
     do: verb === 'bootstrap' ? bootstrap(row, { ip: hostIp(row, at, ip) }) : { level: 'services', name, verb },
   }));
 }
+
+const laneOf = (of: { readonly name: string; readonly cluster?: string | undefined }, verb: string): EntityKey =>
+  verb === 'switch' && of.cluster !== undefined ? clusterKey(of.cluster) : serviceKey(of.name);
 
 function instanceStep(row: ActionRow, at: Path, options: StepsOptions): Step {
   const verb = verbOf(row, at, INSTANCE_VERBS);
@@ -123,6 +127,7 @@ function servicesOf(row: ActionRow, at: Path, { services }: StepsOptions): reado
 interface Unplaced {
   readonly name: string;
   readonly ip: null;
+  readonly cluster?: never;
 }
 
 /** The address to bootstrap for a service: told by the row, configured, or where the awaited instance is. */

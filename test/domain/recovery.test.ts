@@ -42,7 +42,10 @@ test('the loss of a service begins anew where that of its instance has ended', (
     standings = decision.standings;
     return decision.act.length > 0;
   };
-  const waits = { ...onHost('10.0.0.101', 'its instance is unreachable'), cannot: { code: 'ER0227', message: 'it waits until it is known' } };
+  const waits = {
+    ...onHost('10.0.0.101', 'its instance is unreachable'),
+    cannot: { code: 'ER0227', message: 'it waits until it is known' },
+  };
   for (let second = 1; second <= 20; second++) expect(actsAt(second, waits)).toBe(false);
   // What is believed of it may still be from before.
   for (let second = 21; second <= 24; second++) expect(actsAt(second, onHost(key, 'failing'))).toBe(false);

@@ -1,7 +1,13 @@
-import { actionMachine, heartbeatMachine, instanceMachine, serviceMachine } from 'fleetbeat/machines';
+import { actionMachine, clusterMachine, heartbeatMachine, instanceMachine, serviceMachine } from 'fleetbeat/machines';
 import type { AnyStateMachine, AnyStateNode } from 'xstate';
 
-export const CHARTS = [instanceMachine, serviceMachine, actionMachine, heartbeatMachine] as unknown as readonly AnyStateMachine[];
+export const CHARTS = [
+  instanceMachine,
+  serviceMachine,
+  clusterMachine,
+  actionMachine,
+  heartbeatMachine,
+] as unknown as readonly AnyStateMachine[];
 
 /** A guard or chart action as the chart names it. */
 export interface Named {

@@ -8,6 +8,7 @@ import {
   asActionId,
   asInstant,
   asToken,
+  clusterKey,
   type Ip,
   instanceKey,
   parseIp,
@@ -172,7 +173,7 @@ describe('what an action does', () => {
       { do_action: 'status' },
       {},
       'ER0202',
-      'do_action: found "status", allowed: install, start, stop, restart, remove, sync, bootstrap_binaries, bootstrap_ncc',
+      'do_action: found "status", allowed: install, start, stop, restart, remove, sync, switch, bootstrap_binaries, bootstrap_ncc',
     ],
     [
       { do_action: 'world', do_level: 'instances', do_group: 'i-1' },
@@ -215,7 +216,7 @@ const { trigger } = fc.letrec<{ trigger: Trigger }>((tie) => ({
   ),
 }));
 const what: fc.Arbitrary<Do> = fc.oneof(
-  fc.record({ level: fc.constant('services' as const), name, verb: fc.constantFrom(...SERVICE_VERBS) }),
+  fc.record({ level: fc.constant('services' as const), name, verb: fc.constantFrom(...SERVICE_VERBS, 'switch' as const) }),
   fc.record({
     level: fc.constant('instances' as const),
     subject,
@@ -230,6 +231,7 @@ const what: fc.Arbitrary<Do> = fc.oneof(
 );
 const lane = fc.oneof(
   name.map(serviceKey),
+  name.map(clusterKey),
   fc.tuple(name, providerId).map(([cloud, id]) => instanceKey(cloud, id)),
   fc.tuple(name, ip).map(([cloud, at]) => wantedKey(cloud, at)),
 );

@@ -33,8 +33,10 @@ export async function promote(
 /**
  * Lets a master accept no more writes: what it has acknowledged before is in its log when this resolves.
  *
- * @throws FleetError ER0018 where its host or the server refuses
+ * @param waitMs how long it may wait for statements that hold tables, in milliseconds: meanwhile commits wait too. Default 5000.
+ * @throws FleetError ER0018 where its host or the server refuses, also where such a statement has not ended in time
  */
-export async function makeReadOnly(of: Mariadb, shell: Shell, signal: AbortSignal): Promise<void> {
-  await hostOf(of, shell, signal).administer('make read-only', [READ_ONLY]);
+export async function makeReadOnly(of: Mariadb, shell: Shell, signal: AbortSignal, waitMs = 5000): Promise<void> {
+  const seconds = Math.max(1, Math.round(waitMs / 1000));
+  await hostOf(of, shell, signal).administer('make read-only', [`SET SESSION lock_wait_timeout = ${seconds}`, READ_ONLY]);
 }

@@ -49,6 +49,11 @@ export interface MariadbSettings {
   readonly clientHosts: string;
   /** How far a replica may lag behind and still count as replicating. Default 10000. */
   readonly lagLimitMs: number;
+  /**
+   * How far a replica may be behind when it is to become the master, and how long it may take to catch up while nobody takes writes.
+   * Default 5000.
+   */
+  readonly catchUpMs: number;
   /** The unix socket through which it is administered. Default `mariadb.sock` in its own directory. */
   readonly socket: string | null;
   /** How long it may take to answer a probe; keep it under the probe's own deadline. Default 2000. */

@@ -46,7 +46,10 @@ async function fileOf(name: string, configuration: Configuration): Promise<Confi
       `config file: a service of mode ${service.mode} has no configuration file of its own, only its settings`,
     );
   const known = configuration.services.filter(({ mode }) => kinds.some((one) => one.mode === mode));
-  const { services } = createRoster(kinds, known);
+  const { services } = createRoster(kinds, known, AS_CONFIGURED);
   const of = services.find((one) => one.name === name) as Service<never>;
   return kind.configFile(of, { view: () => undefined, services: () => services });
 }
+
+/** Without its store, nobody knows of a change of master. */
+const AS_CONFIGURED = { masterOf: () => null };

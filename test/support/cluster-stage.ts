@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  createFleet,
+  type Fleet,
+  type FleetOptions,
+  overShell,
+  probed,
+  type ServiceInput,
+  type Shell,
+  type View,
+} from 'fleetbeat';
+import { local } from 'fleetbeat/adapters/local';
+import { haproxy } from 'fleetbeat/adapters/services/haproxy';
+import mysql, { type RowDataPacket } from 'mysql2/promise';
+import { expect } from 'vitest';
+import { processesIn } from './host-stage.ts';
+import { JOURNAL_TABLE, type JournalingWriter, startJournalingWriter } from './journaling-writer.ts';
+import { type MariadbStage, mariadbStage } from './mariadb-stage.ts';
+import { freePort, loopback } from './servers.ts';
+import { turns } from './turns.ts';
+
+export const DATABASES = ['db1', 'db2', 'db3'] as const;
+
+/** A cluster `shop` of three databases behind a balancer `lb1`, on real servers; fleets on it come and go. */
+export interface ClusterStage extends Pick<MariadbStage, 'sql' | 'kill' | 'pid'> {
+  /** A fleet that leads, once it has read everything. */
+  open(options: Pick<FleetOptions, 'store' | 'inspect'>, shell?: (real: Shell) => Shell): Promise<Fleet>;
+  /** Beats until `done`. */
+  until(fleet: Fleet, done: () => boolean): Promise<void>;
+  /** Brings it up, with a table for a writer. */
+  start(fleet: Fleet): Promise<void>;
+  /** Whether every service is routed, and nothing is left to do. */
+  isWell(fleet: Fleet): boolean;
+  /** Who is seen as master. */
+  masters(fleet: Fleet): readonly string[];
+  /** Who accepts writes, as the servers themselves say. */
+  writable(): Promise<readonly string[]>;
+  /** Looks all the time who accepts writes. @returns a function that ends this, and gives all that ever did at once */
+  watchWritable(): () => Promise<readonly (readonly string[])[]>;
+  /** Runs a statement in a session that stays open until the release. */
+  hold(name: string, statement: string): { readonly held: Promise<void>; release(): Promise<void> };
+  writer(perSecond: number): JournalingWriter;
+  close(): Promise<void>;
+}
+
+export const viewOf = (fleet: Fleet, name: string): View | undefined => fleet.views().find((view) => view.name === name);
+
+export async function clusterStage(settings: object = {}): Promise<ClusterStage> {
+  const stage = await mariadbStage([1, 2, 3, 4].map(loopback));
+  const lb = loopback(4);
+  const writes = await freePort(lb);
+  for (const [i, name] of DATABASES.entries()) await stage.service(name, i, i === 0 ? 'master' : 'slave', settings);
+  const services: readonly ServiceInput[] = [
+    ...DATABASES.map(
+      (name, i): ServiceInput => ({
+        name,
+        ip: loopback(i + 1),
+        mode: 'mariadb',
+        status: i === 0 ? 'master' : 'slave',
+        cluster: 'shop',
+        settings: stage.raw(name),
+      }),
+    ),
+    {
+      name: 'lb1',
+      ip: lb,
+      mode: 'haproxy',
+      status: 'standalone',
+      cluster: 'shop',
+      settings: { writes, reads: await freePort(lb), dataDir: join(stage.folder, 'lb1'), checkMs: 100 },
+    },
+  ];
+
+  const until: ClusterStage['until'] = async (fleet, done) => {
+    const end = performance.now() + 30_000;
+    while (!done() && performance.now() < end) {
+      await fleet.beat();
+      await turns(1);
+    }
+    expect(done()).toBe(true);
+  };
+  const isWell = (fleet: Fleet) =>
+    fleet.actions().length === 0 && [...DATABASES, 'lb1'].every((name) => viewOf(fleet, name)?.state === 'routed');
+
+  async function writable(): Promise<readonly string[]> {
+    const answers = await Promise.all(DATABASES.map(async (name) => ((await isWritable(name)) ? [name] : [])));
+    return answers.flat();
+  }
+
+  const administrator = (name: string) =>
+    mysql.createConnection({ socketPath: join(stage.folder, name, 'run', 'mariadb.sock'), user: 'root' });
+
+  async function isWritable(name: string): Promise<boolean> {
+    const connection = await administrator(name);
+    try {
+      const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@read_only AS readOnly');
+      return Number(row?.readOnly) === 0;
+    } finally {
+      connection.destroy();
+    }
+  }
+
+  return {
+    sql: stage.sql,
+    kill: stage.kill,
+    pid: stage.pid,
+    until,
+    isWell,
+    writable,
+    async open(options, shellOf = (real) => real) {
+      const kinds = [stage.kind, haproxy()];
+      const fleet = createFleet({
+        drivers: {
+          instances: [probed(local({ instances: stage.hosts.map(({ address }) => ({ ip: address })) }), stage.shell)],
+          services: [overShell(kinds, shellOf(stage.shell))],
+        },
+        kinds,
+        services,
+        policy: { freshMs: 1000, backoffMs: 50, backoffMaxMs: 200 },
+        ...options,
+      });
+      await until(fleet, () => fleet.role === 'leader');
+      return fleet;
+    },
+    async start(fleet) {
+      await fleet.dispatch({ level: 'services', action: 'start', group: 'shop' });
+      await until(fleet, () => isWell(fleet));
+      stage.sql('db1', `CREATE DATABASE app; ${JOURNAL_TABLE}; CREATE USER app IDENTIFIED BY 'app'; GRANT ALL ON app.* TO app`);
+    },
+    masters: (fleet) => DATABASES.filter((name) => viewOf(fleet, name)?.role === 'master'),
+    watchWritable() {
+      const seen = new Map<string, readonly string[]>();
+      let isOver = false;
+      const watching = (async () => {
+        while (!isOver) {
+          const now = await writable();
+          seen.set(now.join(), now);
+          await pause(2);
+        }
+      })();
+      return async () => {
+        isOver = true;
+        await watching;
+        return [...seen.values()];
+      };
+    },
+    hold(name, statement) {
+      const opened = administrator(name);
+      return {
+        held: opened.then(async (connection) => void (await connection.query(statement))),
+        release: async () => (await opened).destroy(),
+      };
+    },
+    writer: (perSecond) =>
+      startJournalingWriter({ host: lb, port: writes, user: 'app', password: 'app', perSecond, connections: 8 }),
+    async close() {
+      for (const pid of processesIn(join(stage.folder, 'lb1'))) process.kill(pid, 'SIGKILL');
+      await stage.close();
+    },
+  };
+}
