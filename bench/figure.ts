@@ -7,7 +7,18 @@ export interface Figure {
   readonly name: string;
   readonly ours: number | null;
   readonly peer: number | null;
-  readonly unit: 'ms' | 'bytes' | 'packages' | 'operations' | 'syncs' | 'per second' | 'calls' | 's' | 'beats';
+  readonly unit:
+    | 'ms'
+    | 'bytes'
+    | 'packages'
+    | 'operations'
+    | 'syncs'
+    | 'per second'
+    | 'calls'
+    | 's'
+    | 'beats'
+    | 'writes'
+    | 'times';
   /** Ours divided by the peer's: less is better. */
   readonly ratio: number | null;
   /** Such as `ratio <= 3`; null where the figure only stands beside others. */

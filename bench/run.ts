@@ -10,12 +10,13 @@ import { probing } from './probing.ts';
 import { reaction } from './reaction.ts';
 import { select } from './selection.ts';
 import { startUp } from './start-up.ts';
+import { switchover } from './switchover.ts';
 
 const args = process.argv.slice(2);
 const ids = args.filter((arg) => arg !== '--json');
-const unknown = ids.filter((id) => !/^P[1-8]\b/.test(id));
+const unknown = ids.filter((id) => !/^P[1-9]\b/.test(id));
 if (unknown.length > 0) {
-  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1 to P8\n`);
+  process.stderr.write(`bench: ${unknown.join(', ')} is measured nowhere; known are P1 to P9\n`);
   process.exit(64);
 }
 
@@ -23,7 +24,7 @@ const library = await loadBuilt();
 const selection = select(ids);
 const print = args.includes('--json') ? jsonPrinter : tablePrinter;
 const printer = print((line) => void process.stdout.write(`${line}\n`));
-for (const measure of [beats, heap, bill, probing, firing, doctors, reaction, startUp, ladder]) {
+for (const measure of [beats, heap, bill, probing, firing, doctors, reaction, startUp, ladder, switchover]) {
   for await (const figure of measure(library, selection)) {
     if (!selection.wants(figure.id)) continue;
     process.stderr.write(`${figure.id}: ${figure.ours} ${figure.unit}\n`);

@@ -28,6 +28,7 @@ import { reaction } from '../../bench/reaction.ts';
 import { recordingStore, replay } from '../../bench/recording.ts';
 import { createScene } from '../../bench/scene.ts';
 import { select } from '../../bench/selection.ts';
+import { switchover } from '../../bench/switchover.ts';
 
 const library = {
   ...fleetbeat,
@@ -128,9 +129,23 @@ describe('what is measured', () => {
     ]);
   });
 
+  test('a switchover is judged by how long no write was taken, and by what was lost', async () => {
+    const measured = { outageMs: 1200, tookMs: 3000, restartOutageMs: 900, lost: 0, together: 1 };
+    const figures = await all(switchover(library, EVERYTHING, async () => measured));
+    expect(figures.map(({ id, ours, holds }) => [id, ours, holds])).toEqual([
+      ['P9', 1.2, false],
+      ['P9.whole', 3, null],
+      ['P9.restart', 0.9, true],
+      ['P9.lost', 0, true],
+      ['P9.together', 1, false],
+    ]);
+  });
+
   test('a machine that can have no others says so instead of a figure', async () => {
     const figures = await all(ladder(library, EVERYTHING, async () => null));
     expect(figures).toMatchObject([{ id: 'P8', name: expect.stringContaining('needs root'), ours: null }]);
+    const changes = await all(switchover(library, EVERYTHING, async () => null));
+    expect(changes).toMatchObject([{ id: 'P9', name: expect.stringContaining('needs root'), ours: null }]);
   });
 
   test('nothing runs that was not asked for', async () => {
