@@ -9,7 +9,7 @@ import type { EntityKey, Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
 import type { Inventory } from './domain/inventory.ts';
 import type { Policy } from './domain/policy.ts';
-import type { Change } from './domain/view.ts';
+import { type Change, isRunning } from './domain/view.ts';
 import type { Entities } from './entities.ts';
 import { FleetError } from './errors.ts';
 import type { Events } from './events.ts';
@@ -67,10 +67,8 @@ export function createPulse(fleet: {
   const { policy, now, inventory, lease, queue, entities, actions, events } = fleet;
   /** Changes since the beat began, whoever told them. */
   let changed: Change[] = [];
-  const sources = [
-    ...fleet.instanceDrivers.map((driver) => sourceOf(driver, 'instances')),
-    ...fleet.serviceDrivers.map((driver) => sourceOf(driver, 'services')),
-  ];
+  const serviceSources = fleet.serviceDrivers.map((driver) => sourceOf(driver, 'services'));
+  const sources = [...fleet.instanceDrivers.map((driver) => sourceOf(driver, 'instances')), ...serviceSources];
   const inTurn = createTurns();
   const leading = createCoalesced(lead);
   const beat = createCoalesced(beatOnce);
@@ -107,6 +105,7 @@ export function createPulse(fleet: {
     await leading();
     const at = now();
     await Promise.all(sources.map((source) => source.beat(at)));
+    if (isAwaitedOnRisen()) await Promise.all(serviceSources.map((source) => source.beat(now())));
     await inTurn(() => {
       const silent = inventory.elapse(now());
       changed.push(...silent);
@@ -117,6 +116,17 @@ export function createPulse(fleet: {
     fleet.ledger.post();
     if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
     return changed;
+  }
+
+  /**
+   * Whether an instance has come up in this beat on which a service is waited for: that one was read beside its instance, when there was
+   * nothing to see yet, and would otherwise wait for the next beat.
+   */
+  function isAwaitedOnRisen(): boolean {
+    const risen = new Set(changed.filter(isRise).map(({ to }) => to.ip));
+    if (risen.size === 0 || !lease.held()) return false;
+    for (const { key, ip } of inventory.views('services')) if (risen.has(ip) && isWatched(key)) return true;
+    return false;
   }
 
   async function recover(): Promise<void> {
@@ -250,6 +260,10 @@ export function createPulse(fleet: {
     },
   };
 }
+
+/** Whether an instance answers by ssh that did not before. */
+const isRise = ({ from, to }: Change): boolean =>
+  to.level === 'instances' && isRunning(to) && (from === null || !isRunning(from));
 
 /** Waits for both, also where one fails: what goes on behind a beat that has ended would run beside the next one's. */
 async function both(...works: readonly Promise<unknown>[]): Promise<void> {
