@@ -66,7 +66,7 @@ export function createDispatch(fleet: {
       throw new FleetError('ER0209', `${doText(action.do)} waits for ${triggerText(last.when)}, which holds`, {
         retryable: true,
       });
-    await fleet.queue.arm(front, fleet.now(), { before: action });
+    await fleet.queue.arm(front, fleet.now, { before: action });
     return { outcome: 'deferred', action: { ...action, when: last.when } };
   }
 

@@ -265,7 +265,7 @@ export function createFleet(options: FleetOptions): Fleet {
       const reason = reach(step.when);
       if (reason !== null) throw new FleetError('ER0236', `${doText(step.do)} would wait in vain: ${reason}`);
     }
-    return queue.arm(steps, now(), settings);
+    return queue.arm(steps, now, settings);
   }
 
   /** Steps that somebody prepared say what is to run as commands do. */

@@ -24,7 +24,7 @@ export interface ActionQueue {
   /** Takes in what others have armed or changed, however long the store takes to answer. `full` looks at every known item again. */
   refresh(now: () => Instant, full: boolean): Promise<void>;
   /** Stores steps as actions before anything happens. Arming twice is arming once among live actions. */
-  arm(steps: readonly Step[], now: Instant, settings?: ArmSettings): Promise<readonly Action[]>;
+  arm(steps: readonly Step[], now: () => Instant, settings?: ArmSettings): Promise<readonly Action[]>;
   /**
    * Writes a change of one arming by swap. `leader` says that it is the leader's business: a fleet that was deposed meanwhile
    * writes nothing.
@@ -193,8 +193,9 @@ export function createQueue(
     return action;
   }
 
-  async function arm(steps: readonly Step[], now: Instant, settings: ArmSettings = {}): Promise<readonly Action[]> {
+  async function arm(steps: readonly Step[], now: () => Instant, settings: ArmSettings = {}): Promise<readonly Action[]> {
     const armed: Action[] = [];
+    const armedAt = now();
     const standing = {
       of: (step: Step) => items.get(idOf(step, settings))?.action,
       in: (lane: EntityKey) => lanes.get(lane) ?? [],
@@ -208,7 +209,7 @@ export function createQueue(
         if (already) return already;
         // What stood there, by the looks of it, is over: its place is not the new one's.
         if (stood[i]) places = placesFor(steps, standing, settings.before);
-        return armOne(step, id, places[i] ?? null, now, settings);
+        return armOne(step, id, places[i] ?? null, { now, armedAt }, settings);
       };
       armed.push(await inTurn(id, armedOnce));
     }
@@ -221,7 +222,14 @@ export function createQueue(
     return action && isLive(action) ? action : null;
   }
 
-  async function armOne(step: Step, id: ActionId, place: number | null, now: Instant, settings: ArmSettings): Promise<Action> {
+  async function armOne(
+    step: Step,
+    id: ActionId,
+    place: number | null,
+    { now, armedAt }: { readonly now: () => Instant; readonly armedAt: Instant },
+    settings: ArmSettings,
+  ): Promise<Action> {
+    const begunAt = now();
     const n = await store.increment(TAIL);
     let action: Action = {
       lane: step.lane,
@@ -230,8 +238,8 @@ export function createQueue(
       id,
       token: asToken(`${id}.${n}`),
       order: place ?? n,
-      armedAt: now,
-      expiresAt: (now + (settings.expiresInMs ?? policy.expiresMs)) as Instant,
+      armedAt,
+      expiresAt: (armedAt + (settings.expiresInMs ?? policy.expiresMs)) as Instant,
       onExpire: settings.onExpire ?? 'drop',
       status: 'waiting',
       attempts: 0,
@@ -263,6 +271,8 @@ export function createQueue(
     }
     if (armingOf(action) !== n) await forget(n);
     keep({ text, action }, on.written);
+    // Whoever was frozen in between has written a record that a leader perhaps looks for no more.
+    if (now() - begunAt >= policy.graceMs) await store.set(indexKey(await store.increment(TAIL)), id);
     return action;
   }
 

@@ -93,7 +93,7 @@ export function createKeeper(
     const outcome = planDo({ level: 'services', name: nameOf(key), verb: 'start' }, key, around.known);
     if (outcome.is !== 'steps') return;
     for (const { id, status, do: what } of queue.lane(key)) if (status === 'failed' && isClimb(what)) await fleet.end(id);
-    await queue.arm(outcome.steps, now(), { expiresInMs: policy.recoveryMs });
+    await queue.arm(outcome.steps, now, { expiresInMs: policy.recoveryMs });
     await record.refresh();
     const service = kept.find(({ name }) => name === nameOf(key));
     if (service && record.value && offReason(service, record.value) !== null) await endAll(key);

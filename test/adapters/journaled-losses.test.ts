@@ -197,7 +197,7 @@ requires('memcached')('a queue of actions over a memcached that is killed, resta
         if (action) await queue.update(action, patch);
       };
       if (what === 'arm') {
-        const [action] = await again(() => queue.arm([step(i)], asInstant(now)));
+        const [action] = await again(() => queue.arm([step(i)], () => asInstant(now)));
         if (action) live.set(action.id, 'waiting');
       } else if (what === 'begin' && oldest !== undefined) {
         await again(() => queue.refresh(() => asInstant(now), true));

@@ -205,7 +205,7 @@ test('who cancels an action that ends while it is looked up is told how it ended
   const queue = createQueue(memory({ now: () => now }), DEFAULT_POLICY, { ...told, isLeader: () => true });
   const [armed] = await queue.arm(
     [{ lane: serviceKey('a'), when: NOW, do: { level: 'services', name: 'a', verb: 'start' } }],
-    now,
+    () => now,
   );
   const find: typeof queue.find = async (id) => {
     const action = queue.get(id) ?? null;

@@ -55,7 +55,7 @@ async function play(queue: ActionQueue, moves: readonly Move[], book: Book, isLe
   const choose = (draw: number): Action | undefined => queue.all()[draw % Math.max(queue.all().length, 1)];
   const arm = async (steps: readonly Step[], before?: Action) => {
     const over = new Set(book.ended);
-    const armed = await queue.arm(steps, now, before ? { before } : {});
+    const armed = await queue.arm(steps, () => now, before ? { before } : {});
     expect(armed.length).toBe(steps.length);
     for (const action of armed) {
       expect(over.has(action.token), `${action.token} had ended before it was armed`).toBe(false);
@@ -144,10 +144,10 @@ test(
       fc.asyncProperty(service, verbs, fc.boolean(), async (name, list, hasFailed) => {
         const store = memory({ now: () => now });
         const [leader, standby] = [queueOn(store, true), queueOn(store, false)];
-        const first = await leader.arm(stepsOf(name, list), now);
+        const first = await leader.arm(stepsOf(name, list), () => now);
         if (hasFailed) for (const action of first) await leader.update(action, { status: 'failed', attempts: 3 });
         for (const queue of [leader, standby]) {
-          const again = await queue.arm(stepsOf(name, list), now);
+          const again = await queue.arm(stepsOf(name, list), () => now);
           expect(again.map(({ id }) => id)).toEqual(first.map(({ id }) => id));
           for (const [i, action] of again.entries()) {
             if (hasFailed) expect(action).toMatchObject({ status: 'waiting', attempts: 0, history: [] });
@@ -169,12 +169,12 @@ test(
     await fc.assert(
       fc.asyncProperty(verbs, verbs, fc.nat(), async (list, front, draw) => {
         const queue = queueOn(memory({ now: () => now }), true);
-        await queue.arm(stepsOf('a', list), now);
+        await queue.arm(stepsOf('a', list), () => now);
         const before = tokensOf(queue.lane(serviceKey('a')));
         const at = draw % before.length;
         const action = queue.lane(serviceKey('a'))[at];
         if (!action) throw new Error('a lane has what was armed in it');
-        const armed = await queue.arm(stepsOf('a', front), now, { before: action });
+        const armed = await queue.arm(stepsOf('a', front), () => now, { before: action });
         expect(tokensOf(queue.lane(serviceKey('a')))).toEqual([...before.slice(0, at), ...tokensOf(armed), ...before.slice(at)]);
       }),
       RUNS,
@@ -194,11 +194,11 @@ test(
         async (list, statuses, isElsewhere) => {
           const store = memory({ now: () => now });
           const [queue, other] = [queueOn(store, true), queueOn(store, false)];
-          for (const [i, action] of (await queue.arm(stepsOf('a', list), now)).entries())
+          for (const [i, action] of (await queue.arm(stepsOf('a', list), () => now)).entries())
             await queue.update(action, { status: statuses[i] ?? 'waiting' });
           const giver = isElsewhere ? other : queue;
           await giver.refresh(() => now, true);
-          const armed = await giver.arm(stepsOf('a', list), now);
+          const armed = await giver.arm(stepsOf('a', list), () => now);
           await queue.refresh(() => now, true);
           expect(tokensOf(queue.lane(serviceKey('a')))).toEqual(tokensOf(armed));
         },
@@ -231,12 +231,39 @@ test.each([
     return store.add(key, value, ttlMs);
   };
   const [leader, writer] = [queueOn({ ...store, get: slow }, true), queueOn({ ...store, add }, false)];
-  const arming = writer.arm(stepsOf('a', ['start']), now);
+  const arming = writer.arm(stepsOf('a', ['start']), () => now);
   await expect.poll(() => store.get('q:1')).not.toBeNull();
   for (let looks = 0; looks < 2; looks++) {
     await leader.refresh(clock, false);
     await leader.tidy();
   }
+  write();
+  const armed = await arming;
+  await leader.refresh(clock, false);
+  expect(leader.all()).toEqual(armed);
+});
+
+test('a writer that was frozen before it wrote its record is heard by a leader that has given it up', async () => {
+  const store = memory({ now: () => now });
+  let ms = 0;
+  const clock = () => asInstant(ms);
+  let write = () => {};
+  const thawed = new Promise<void>((resolve) => {
+    write = resolve;
+  });
+  const add: Store['add'] = async (key, value, ttlMs) => {
+    await thawed;
+    return store.add(key, value, ttlMs);
+  };
+  const [leader, writer] = [queueOn(store, true), queueOn({ ...store, add }, false)];
+  const arming = writer.arm(stepsOf('a', ['start']), clock);
+  await expect.poll(() => store.get('q:1')).not.toBeNull();
+  for (let looks = 0; looks < 3; looks++) {
+    await leader.refresh(clock, false);
+    await leader.tidy();
+    ms += POLICY.graceMs;
+  }
+  expect(await store.get('q:head')).toBe('1');
   write();
   const armed = await arming;
   await leader.refresh(clock, false);

@@ -52,7 +52,7 @@ async function claim(action: Action): Promise<void> {
 }
 
 const steps = Array.from({ length: Number(count) }, (_, i) => step(i));
-await slices(steps, (one) => queue.arm([one], now()));
+await slices(steps, (one) => queue.arm([one], now));
 
 let isOver = false;
 const input = createInterface(process.stdin).on('close', () => {
