@@ -7,6 +7,7 @@ import {
   type CancelEvent,
   type Effect,
   type EntityEmitted,
+  type Failure,
   failureOf,
   type PerformInput,
   type PerformOutput,
@@ -125,37 +126,19 @@ export const clusterMachine = setup({
       operation: ({ context: { operation, limits }, event }) => operation && expectGoal(operation, limits, acceptedAt(event)),
     }),
     noteFailure: assign({
-      operation: ({ context: { operation, limits }, event }) =>
-        operation && noteFailure(operation, limits, failureOf('error' in event ? event.error : undefined)),
+      operation: ({ context: { operation, limits }, event }) => operation && noteFailure(operation, limits, failureIn(event)),
     }),
     noteFinalFailure: assign({
       operation: ({ context: { operation, limits }, event }) =>
-        operation &&
-        noteFailure(operation, limits, { ...failureOf('error' in event ? event.error : undefined), retryable: false }),
+        operation && noteFailure(operation, limits, { ...failureIn(event), retryable: false }),
     }),
     noteUnreverted: assign({
       operation: ({ context: { operation, limits }, event }) =>
-        operation &&
-        noteFailure(operation, limits, {
-          ...failureOf('error' in event ? event.error : undefined),
-          message: `${operation.failure?.message}; and its old master could not be made to take writes again: ${failureOf('error' in event ? event.error : undefined).message}`,
-          retryable: true,
-        }),
+        operation && noteFailure(operation, limits, unreverted(operation.failure, failureIn(event))),
     }),
     noteUnsettled: assign({
       operation: ({ context: { operation, limits }, event }) =>
-        operation && event.type === 'heartbeat'
-          ? noteFailure(
-              operation,
-              limits,
-              {
-                code: 'ER0212',
-                message: `the master is changed, yet not all was seen in its place: ${event.view.lacking ?? 'not read'}`,
-                retryable: true,
-              },
-              event.now,
-            )
-          : operation,
+        operation && event.type === 'heartbeat' ? noteFailure(operation, limits, unsettled(event.view), event.now) : operation,
     }),
     finish: assign({ operation: null }),
     letGo: assign({ operation: ({ context: { operation } }) => operation && { ...operation, tokens: [] } }),
@@ -346,6 +329,21 @@ export const clusterMachine = setup({
 
 /** The mark of a change that was begun in an earlier life: perhaps its old master takes no writes already. */
 const BEGUN_BEFORE = 'begun before';
+
+const failureIn = (event: ClusterEvent): Failure => failureOf('error' in event ? event.error : undefined);
+
+/** Somebody has to take writes: that is worth another try. */
+const unreverted = (failure: Failure | null, why: Failure): Failure => ({
+  ...why,
+  message: `${failure?.message ?? 'it failed'}; and its old master could not be made to take writes again: ${why.message}`,
+  retryable: true,
+});
+
+const unsettled = ({ lacking }: ClusterView): Failure => ({
+  code: 'ER0212',
+  message: `the master is changed, yet not all was seen in its place: ${lacking ?? 'something was not read'}`,
+  retryable: true,
+});
 
 function performInput({ key, operation }: ClusterContext, step: SwitchoverStep): PerformInput {
   if (!operation) throw new Error('a cluster is called without an operation');
