@@ -65,6 +65,7 @@ export const SERVICE_ACTIONS = {
   stop: 'verb',
   restart: 'verb',
   sync: 'verb',
+  join: 'verb',
   switch: 'verb',
   rolling_restart: 'verb',
   bootstrap_binaries: 'verb',

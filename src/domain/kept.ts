@@ -28,6 +28,7 @@ const TO_RUN: Readonly<Record<string, boolean>> = {
   start: true,
   restart: true,
   sync: true,
+  join: true,
   launch: true,
   reboot: true,
   stop: false,

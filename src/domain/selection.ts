@@ -62,11 +62,12 @@ function worldTargets(command: Command, known: Known): Selected {
 
 function serviceTargets(command: Command, known: Known): Selected {
   const upTo = BOOTSTRAPS.get(command.action);
-  if (!upTo && command.action !== 'switch' && !isServiceVerb(command.action))
+  if (!upTo && command.action !== 'switch' && command.action !== 'join' && !isServiceVerb(command.action))
     return refuse('ER0202', command.action, `allowed for services are ${verbsOf(SERVICE_ACTIONS)}`);
   const services = selectServices(command, known.services);
   if (services.length === 0) return refuse('ER0203', command.group, unselected(command, known));
   if (command.action === 'switch') return { targets: switchTargets(services, known) };
+  if (command.action === 'join') return joinTargets(command, services, known);
   return {
     targets: services.map((service) =>
       upTo
@@ -74,6 +75,14 @@ function serviceTargets(command: Command, known: Known): Selected {
         : serviceTarget(service, command.action as ServiceVerb),
     ),
   };
+}
+
+/** A replica joins its cluster by being started: it takes a copy of its master, follows it, and is routed to. */
+function joinTargets({ group }: Command, services: readonly Service[], { kinds }: Known): Selected {
+  const replicas = services.filter(({ mode, status }) => kinds.get(mode)?.isSwitched === true && status === 'slave');
+  if (replicas.length > 0) return { targets: replicas.map((service) => serviceTarget(service, 'start')) };
+  const found = services.map(({ name, mode, status }) => `${name} is a ${mode} with the role ${status}`).slice(0, 20);
+  return refuse('ER0206', group, `join: only what follows a master joins its cluster, with the role slave; ${found.join(', ')}`);
 }
 
 const serviceTarget = (service: Service, verb: ServiceVerb): Target => ({
