@@ -5,6 +5,7 @@ import {
   asActionId,
   asInstant,
   asToken,
+  clusterKey,
   type Do,
   INSTANCE_RUNGS,
   instanceKey,
@@ -14,7 +15,14 @@ import {
   type Token,
   type View,
 } from 'fleetbeat';
-import { type ActionContext, actionMachine, heartbeatMachine, instanceMachine, serviceMachine } from 'fleetbeat/machines';
+import {
+  type ActionContext,
+  actionMachine,
+  clusterMachine,
+  heartbeatMachine,
+  instanceMachine,
+  serviceMachine,
+} from 'fleetbeat/machines';
 import { type AnyStateMachine, fromPromise } from 'xstate';
 import { INSTANCE_VERBS } from '../../src/domain/instance.ts';
 import { SERVICE_RUNGS, SERVICE_VERBS } from '../../src/domain/service.ts';
@@ -152,7 +160,7 @@ const SERVICE_STATES = {
 
 const sent = (event: fc.Arbitrary<{ readonly type: string }>): fc.Arbitrary<Happening> => event.map((send) => ({ send }));
 
-function entityHappenings(verbs: fc.Arbitrary<Do>, views: fc.Arbitrary<View>): fc.Arbitrary<Happening> {
+function entityHappenings(verbs: fc.Arbitrary<Do>, views: fc.Arbitrary<unknown>): fc.Arbitrary<Happening> {
   return fc.oneof(
     {
       weight: 6,
@@ -228,6 +236,32 @@ function serviceChart(isStrange: boolean): ChartUnderTest {
     make() {
       const { effects, actors, pending } = inHand('perform');
       return { machine: serviceMachine.provide({ actors }) as unknown as AnyStateMachine, effects, pending };
+    },
+  };
+}
+
+const cluster = clusterKey('shop');
+
+const switches: fc.Arbitrary<Do> = fc.constantFrom('db1', 'db2').map((name) => ({ level: 'services', name, verb: 'switch' }));
+
+const looks = (isStrange: boolean): fc.Arbitrary<unknown> =>
+  fc.record({
+    name: fc.constant('shop'),
+    master: fc.constantFrom(null, 'db1', 'db2'),
+    lacking: fc.constantFrom(null, null, 'db2 does not replicate'),
+    readAt: isStrange ? fc.oneof(instants, fc.constantFrom(null, Number.NaN, -Infinity)) : fc.oneof(instants, fc.constant(null)),
+  });
+
+function clusterChart(isStrange: boolean): ChartUnderTest {
+  const observed = { master: null, lacking: 'it has not been seen', readAt: null };
+  return {
+    name: 'cluster',
+    input: { key: cluster, limits },
+    context: { key: cluster, limits, observed, operation: null },
+    happening: entityHappenings(switches, looks(isStrange)),
+    make() {
+      const { effects, actors, pending } = inHand('perform', 'record');
+      return { machine: clusterMachine.provide({ actors }) as unknown as AnyStateMachine, effects, pending };
     },
   };
 }
@@ -313,10 +347,11 @@ const heartbeatChart: ChartUnderTest = {
   },
 };
 
-/** The four charts; a `strange` one also gets views that no inventory would make. */
+/** All charts; a `strange` one also gets views that no inventory would make. */
 export const charts = (kind: 'plain' | 'strange' = 'plain'): readonly ChartUnderTest[] => [
   instanceChart(kind === 'strange'),
   serviceChart(kind === 'strange'),
+  clusterChart(kind === 'strange'),
   actionChart('drop'),
   actionChart('run'),
   actionChart('fail'),
