@@ -64,6 +64,9 @@ function serviceTargets(command: Command, known: Known): Selected {
   const upTo = BOOTSTRAPS.get(command.action);
   if (!upTo && command.action !== 'switch' && command.action !== 'join' && !isServiceVerb(command.action))
     return refuse('ER0202', command.action, `allowed for services are ${verbsOf(SERVICE_ACTIONS)}`);
+  // What nobody has named, nobody has thought of: another master is meant for one cluster.
+  if (command.action === 'switch' && (command.group === 'all' || command.group === 'local'))
+    return refuse('ER0203', command.group, 'a switch is for the service that is to be the master, or for a cluster, by name');
   const services = selectServices(command, known.services);
   if (services.length === 0) return refuse('ER0203', command.group, unselected(command, known));
   if (command.action === 'switch') return { targets: switchTargets(services, known) };

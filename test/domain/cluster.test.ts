@@ -142,6 +142,11 @@ describe('a command for a cluster', () => {
     expect(planned('switch', name, seen, services)).toEqual(refused(`services switch ${name}: ${why}`));
   });
 
+  test.each(['all', 'local'])('that switches %s is refused: it has to name a service or a cluster', (group) => {
+    const why = 'a switch is for the service that is to be the master, or for a cluster, by name';
+    expect(planned('switch', group)).toEqual({ code: 'ER0203', steps: [], why });
+  });
+
   test('that restarts it one after the other takes the replicas first, then switches, then takes the old master', () => {
     expect(planned('rolling_restart', 'shop').steps).toEqual(
       [
