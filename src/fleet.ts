@@ -70,8 +70,12 @@ export function createFleet(options: FleetOptions): Fleet {
   const roles = createRoles(store, now);
   const roster = createRoster(options.kinds ?? [], options.services ?? [], roles);
   const events = createEvents<FleetEvents>();
+  let isOver = false;
   const onFault = (key: string, error: unknown) => events.emit('fault', { key, error });
-  const onStoreError = (error: unknown) => events.emit('storeLost', { error });
+  /** After its stop, whoever has made the fleet may have closed the store; a beat that is still under way finds that out. */
+  const onStoreError = (error: unknown) => {
+    if (!isOver) events.emit('storeLost', { error });
+  };
 
   const endLosses = store.onLost?.((reason) => onStoreError(new FleetError('ER0228', reason, { retryable: true })));
   const onProblem = (problem: Problem) => events.emit('problem', problem);
@@ -250,6 +254,7 @@ export function createFleet(options: FleetOptions): Fleet {
     ledger,
     outbox,
     events,
+    onStoreError,
   });
   const decisions = createDecisions({ queue, actions, lease, gate, events, now });
   let stopped = false;
@@ -318,6 +323,7 @@ export function createFleet(options: FleetOptions): Fleet {
     } catch (error) {
       onStoreError(error);
     }
+    isOver = true;
   }
 
   return {

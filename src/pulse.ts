@@ -63,6 +63,7 @@ export function createPulse(fleet: {
   readonly ledger: Ledger;
   readonly outbox: Outbox;
   readonly events: Events<FleetEvents>;
+  readonly onStoreError: (error: unknown) => void;
 }): Pulse {
   const { policy, now, inventory, lease, queue, entities, actions, events } = fleet;
   /** Changes since the beat began, whoever told them. */
@@ -134,7 +135,7 @@ export function createPulse(fleet: {
     try {
       await fleet.keeper.beat();
     } catch (error) {
-      events.emit('storeLost', { error });
+      fleet.onStoreError(error);
     }
   }
 
@@ -161,7 +162,7 @@ export function createPulse(fleet: {
       if (catchesUp) await catchUp(last);
       if (leads) await both(fleet.claims.renew(), queue.tidy(), fleet.maintenance.tellNews());
     } catch (error) {
-      events.emit('storeLost', { error });
+      fleet.onStoreError(error);
     }
   }
 
@@ -221,7 +222,7 @@ export function createPulse(fleet: {
       await fleet.outbox.post(changes);
       fleet.outbox.pump();
     } catch (error) {
-      events.emit('storeLost', { error });
+      fleet.onStoreError(error);
     }
   }
 
