@@ -96,6 +96,24 @@ requires('haproxy')('a haproxy that runs', () => {
     await expect.poll(() => stage.greetedBy(stage.writes, 3)).toEqual(['db1']);
   });
 
+  test('lets go of those who write to whoever is the master no more, and of nobody else', async () => {
+    await stage.start();
+    const [writer, reader] = [connect(stage.writes, stage.host.address), connect(stage.reads, stage.host.address)];
+    for (const socket of [writer, reader]) {
+      await once(socket, 'data');
+      socket.resume().on('error', () => socket.destroy());
+    }
+    stage.cluster(['slave', 'master', 'slave']);
+    expect(await stage.perform('lb1', { step: 'routed' })).toEqual([null]);
+    const ended = once(writer, 'close');
+    const permit = { token: asToken('t'), fence: 1, valid: () => true };
+    await stage.kind.release?.(stage.lb as Service<never>, stage.shell, permit, never, stage.among);
+    await ended;
+    expect(reader.closed).toBe(false);
+    reader.destroy();
+    await expect.poll(() => stage.greetedBy(stage.writes, 3)).toEqual(['db2']);
+  });
+
   test('is told nothing about a backend that it does not have, or that is no name', async () => {
     await stage.start();
     const runtime = haproxyRuntime(stage.lb, stage.shell);

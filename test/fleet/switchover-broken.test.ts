@@ -49,7 +49,13 @@ requires('mariadbd')('a change of master', () => {
       const { started } = await command('switch', 'db2');
       await stage.until(fleet, () => fleet.actions().some(({ status }) => status === 'failed'));
       expect(fleet.actions()).toMatchObject([
-        { id: started[0]?.id, status: 'failed', attempts: 1, history: [{ code: 'ER0253', outcome: 'failed' }] },
+        {
+          id: started[0]?.id,
+          status: 'failed',
+          attempts: 1,
+          begun: { mark: null },
+          history: [{ code: 'ER0253', outcome: 'failed' }],
+        },
       ]);
       expect(await stage.writable()).toEqual(['db1']);
       await writesGoOn();
@@ -88,6 +94,50 @@ requires('mariadbd')('a change of master', () => {
       gate.resolve();
       await stage.until(fleet, () => stage.masters(fleet).includes('db1') && stage.isWell(fleet));
       expect(viewOf(fleet, 'db3')?.mark).not.toBe(run);
+    });
+
+    test('lets nobody write as long as another server does', async () => {
+      const [from = ''] = stage.masters(fleet);
+      const to = from === 'db1' ? 'db2' : 'db1';
+      await fleet.stop();
+      const swap: Store['swap'] = (key, ...rest) => {
+        if (key === 'roles') stage.sql('db3', 'SET GLOBAL read_only = 0');
+        return store.swap(key, ...rest);
+      };
+      fleet = await stage.open({ store: { ...store, swap } });
+      await command('switch', to);
+      await stage.until(fleet, () => fleet.actions().some(({ history }) => history.at(-1)?.code === 'ER0252'));
+      expect(await stage.writable()).toEqual(['db3']);
+      stage.sql('db3', 'SET GLOBAL read_only = 1');
+      await stage.until(fleet, () => fleet.actions().every(({ status }) => status === 'failed') || stage.isWell(fleet));
+      for (const { id } of fleet.actions()) await fleet.retry(id);
+      await stage.until(fleet, () => stage.isWell(fleet) && stage.masters(fleet).includes(to));
+      await writesGoOn();
+    });
+
+    test('does not begin while one of its services is being acted on', async () => {
+      const [from = ''] = stage.masters(fleet);
+      const to = from === 'db1' ? 'db2' : 'db1';
+      const gate = signalled();
+      const reached = signalled();
+      await fleet.stop();
+      fleet = await stage.open({ store }, (real) => ({
+        ...real,
+        async run(...call) {
+          if (isStep(call[1])) {
+            reached.resolve();
+            await gate.promise;
+          }
+          return real.run(...call);
+        },
+      }));
+      await command('restart', 'db3');
+      await beatWhile(reached.promise);
+      const { started } = await command('switch', to);
+      for (let beats = 0; beats < 5; beats++) await fleet.beat();
+      expect(fleet.actions().find(({ id }) => id === started[0]?.id)).toMatchObject({ begun: null });
+      gate.resolve();
+      await stage.until(fleet, () => stage.isWell(fleet) && stage.masters(fleet).includes(to));
     });
 
     test.each(DEATHS)('whose process dies $is call $at to a host is brought to its end by the next one', async ({ at, is }) => {
