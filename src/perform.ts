@@ -84,8 +84,7 @@ export function createPerform(fleet: {
     });
     if (!problem) return { acceptedAt: fleet.now() };
     // What is said of a call that was perhaps made before says nothing of that one.
-    // Nor does what is said of one step of a switch say that nothing was begun: its earlier ones were done.
-    if (!isUnknown(problem.code) && !permit.isRepeated && input.do.verb !== 'switch') await fleet.gate.unbegin(input.by, permit);
+    if (!isUnknown(problem.code) && !permit.isRepeated) await fleet.gate.unbegin(input.by, permit);
     throw new FleetError(knownCode(problem.code, 'ER0221'), `${driver.name}: ${problem.message}`, {
       retryable: isRetryable(problem.code),
     });

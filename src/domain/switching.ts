@@ -50,12 +50,12 @@ export function switchTargets(services: readonly Service[], known: Known): reado
     byCluster.set(lane, [...(byCluster.get(lane) ?? []), service]);
   }
   return [...byCluster].map(([lane, some]) => {
-    const { name } = some.length === 1 && some[0] ? some[0] : bestOf(some, known);
+    const { name } = some.length === 1 && some[0] ? some[0] : firstReadyOf(some, known);
     return { lane, key: serviceKey(name), do: { level: 'services', name, verb: 'switch' } };
   });
 }
 
-function bestOf(services: readonly Service[], { kinds, inventory }: Known): Service {
+function firstReadyOf(services: readonly Service[], { kinds, inventory }: Known): Service {
   const replicas = services.filter(({ mode, status }) => kinds.get(mode)?.isSwitched && status === 'slave');
   const isReady = ({ name }: Service) => inventory.get(serviceKey(name))?.holds.has('replicating') === true;
   return replicas.find(isReady) ?? replicas[0] ?? (services[0] as Service);
