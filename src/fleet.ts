@@ -38,7 +38,7 @@ import { createKeeper } from './recovery.ts';
 import { createRoles } from './roles.ts';
 import { createRoster } from './roster.ts';
 import { createRouting } from './routing.ts';
-import { createSwitching } from './switching.ts';
+import { createSwitchover } from './switchover.ts';
 
 /**
  * Makes a fleet: it wires drivers, inventory, charts, queue and gate, and holds nothing else.
@@ -122,7 +122,7 @@ export function createFleet(options: FleetOptions): Fleet {
     now,
     onNews: (news) => events.emit('maintenance', news),
   });
-  const switching = createSwitching({
+  const switchover = createSwitchover({
     roster,
     roles,
     lease,
@@ -132,7 +132,7 @@ export function createFleet(options: FleetOptions): Fleet {
     inventory,
   });
   const reasonAgainst = (what: Do): string | null =>
-    switching.isCommitted(what) ? null : (maintenance.reasonAgainst(what) ?? switching.reasonAgainst(what));
+    switchover.isCommitted(what) ? null : (maintenance.reasonAgainst(what) ?? switchover.reasonAgainst(what));
   const hold = createHold({ reasonAgainst, onProblem });
   const gate = createGate({
     queue,
@@ -140,13 +140,13 @@ export function createFleet(options: FleetOptions): Fleet {
     now,
     isWarm: routing.isWarm,
     view: inventory.get,
-    allow: (what, view) => switching.isCommitted(what) || (reasonAgainst(what) ?? options.allow?.(what, view) ?? true),
+    allow: (what, view) => switchover.isCommitted(what) || (reasonAgainst(what) ?? options.allow?.(what, view) ?? true),
   });
 
   const entities = createEntities({
     inventory,
-    perform: switching.lookingFirst(createPerform({ gate, now, driverOf: routing.driverOf, callMs: policy.callMs, yieldTurn })),
-    record: switching.record,
+    perform: switchover.lookingFirst(createPerform({ gate, now, driverOf: routing.driverOf, callMs: policy.callMs, yieldTurn })),
+    record: switchover.record,
     services: roster.services,
     lookAtCluster: (name) => lookAtCluster(name, known),
     limits: limitsOf(policy),

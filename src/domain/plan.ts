@@ -10,7 +10,7 @@ import { cancelledBy, heldBy } from './lanes.ts';
 import { planRollingRestart } from './rolling-restart.ts';
 import { selectServices, type Target, targetsOf } from './selection.ts';
 import type { Service, ServiceRung, ServiceState, ServiceVerb } from './service.ts';
-import { planSwitch } from './switching.ts';
+import { planSwitch } from './switchover.ts';
 import { type Answer, INSTANCE_ANSWERS, SERVICE_ANSWERS } from './transitions.ts';
 import { NOW, type Trigger } from './trigger.ts';
 import type { View } from './view.ts';

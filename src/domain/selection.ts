@@ -5,7 +5,7 @@ import { INSTANCE_VERBS, type InstanceVerb } from './instance.ts';
 import { instanceLane, type Known } from './plan.ts';
 import { printable } from './printable.ts';
 import { isOfType, SERVICE_VERBS, type Service, type ServiceVerb } from './service.ts';
-import { switchTargets } from './switching.ts';
+import { switchTargets } from './switchover.ts';
 import type { View } from './view.ts';
 
 /** One target of a command: what is done to it, in its lane. */

@@ -23,7 +23,7 @@ import { createTurns } from '../turns.ts';
 import { doneSteps } from './done-steps.ts';
 import { type FenceOptions, fencing } from './fenced-shell.ts';
 import { stragglers } from './stragglers.ts';
-import { all, createSwitchover } from './switchover.ts';
+import { all, createSwitchoverSteps } from './switchover.ts';
 
 export interface OverShellOptions {
   /** Default `services`. */
@@ -129,7 +129,7 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     );
   };
 
-  const switchStep = createSwitchover({
+  const switchStep = createSwitchoverSteps({
     carryOut,
     async reroute({ service }, permit, signal) {
       const balancers = mayRun(balancersAmong(byMode, among)(service), among);

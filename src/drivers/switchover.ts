@@ -15,7 +15,7 @@ type CarryOut = (of: Service<never>, title: string, run: StepOf<never>, permit: 
  * Brings about the steps of a change of master. Who has been the master is whoever is wanted as that so far: once the new one is
  * recorded, the steps before `promote` have nothing left to do, and the change goes on where it was.
  */
-export function createSwitchover(driver: {
+export function createSwitchoverSteps(driver: {
   readonly carryOut: CarryOut;
   /** Has the balancers of a service take its cluster over, and let go of those who write elsewhere. */
   readonly reroute: (to: Bound, permit: Permit, signal: AbortSignal) => Promise<void>;

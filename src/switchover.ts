@@ -13,7 +13,7 @@ import type { Roles } from './roles.ts';
 import type { Roster } from './roster.ts';
 
 /** What a change of master asks of everybody else: nothing comes between its steps. */
-export interface Switching {
+export interface Switchover {
   /** Why a verb has to wait, or null: the master of its cluster is being changed, by this fleet or by one that has died on the way. */
   reasonAgainst(what: Do): string | null;
   /** Whether it is a switch past its check: nobody takes writes until it has ended, so that nothing may hold it back. */
@@ -24,7 +24,7 @@ export interface Switching {
   readonly record: EffectFunction<RecordInput, void>;
 }
 
-export function createSwitching(fleet: {
+export function createSwitchover(fleet: {
   readonly roster: Pick<Roster, 'services' | 'kinds' | 'configuredMasters'>;
   readonly roles: Roles;
   readonly lease: Pick<Lease, 'held' | 'fence'>;
@@ -32,7 +32,7 @@ export function createSwitching(fleet: {
   readonly isSwitching: (cluster: string) => boolean;
   readonly isCommitted: (cluster: string) => boolean;
   readonly inventory: Pick<Inventory, 'get'>;
-}): Switching {
+}): Switchover {
   const { roster, roles, lease } = fleet;
   const members = roster.services.filter(
     ({ mode, cluster }) => cluster !== undefined && roster.kinds.get(mode)?.isSwitched === true,
