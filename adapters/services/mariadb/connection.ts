@@ -5,11 +5,11 @@ import { FOREIGN, guardSocket } from '../../host/guarded-socket.ts';
 import { reveal, scrubber } from '../../http/secret.ts';
 import { type Mariadb, secretsOf } from './service.ts';
 
-/** How a server answered: with rows for each query, not at all since nobody listens, or in some way that is wrong. */
+/** How a server answered: with rows for each query, not at all since nobody listens, or in some way that is wrong, if it is there. */
 export type Answer =
   | { readonly kind: 'sound'; readonly results: readonly (readonly Row[])[] }
   | { readonly kind: 'refused' }
-  | { readonly kind: 'unsound'; readonly reason: string };
+  | { readonly kind: 'unsound'; readonly reason: string; readonly isThere: boolean };
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -38,19 +38,21 @@ export function servers(): Servers {
 
   return {
     async ask(of, queries, deadlineMs, signal) {
+      const end = performance.now() + deadlineMs;
       for (;;) {
         const { link, isKept } = linkTo(of);
         try {
-          return { kind: 'sound', results: await askOnce(link, queries, deadlineMs, signal) };
+          return { kind: 'sound', results: await askOnce(link, queries, { deadlineMs, end }, signal) };
         } catch (error) {
           link.socket.destroy();
           signal.throwIfAborted();
           const failure = failureOf(error);
-          // A server that has been restarted meanwhile has ended the connection that was kept.
-          if (isKept && failure.code !== SILENT) continue;
+          // A server that has been restarted meanwhile has ended the connection that was kept; so has another question that had no answer.
+          if (isKept && failure.code !== SILENT && performance.now() < end) continue;
           if (failure.code === 'ECONNREFUSED') return { kind: 'refused' };
           const { scrub } = scrubber(secretsOf(of));
-          return { kind: 'unsound', reason: `${of.ip}:${of.settings.port} ${excerpt(scrub(failure.text))}` };
+          const reason = `${of.ip}:${of.settings.port} ${excerpt(scrub(failure.text))}`;
+          return { kind: 'unsound', reason, isThere: failure.isSaid };
         }
       }
     },
@@ -89,14 +91,14 @@ const SILENT = 'SILENT';
 function askOnce(
   { socket, ready }: Link,
   queries: readonly string[],
-  deadlineMs: number,
+  { deadlineMs, end }: { readonly deadlineMs: number; readonly end: number },
   signal: AbortSignal,
 ): Promise<readonly (readonly Row[])[]> {
   return new Promise((resolve, reject) => {
     const giveUp = () => settle(() => reject(signal.reason));
     const timer = setTimeout(
       () => settle(() => reject(Object.assign(new Error(`did not answer within ${deadlineMs} ms`), { code: SILENT }))),
-      deadlineMs,
+      Math.max(0, end - performance.now()),
     );
     const settle = (end: () => void) => {
       clearTimeout(timer);
@@ -115,13 +117,14 @@ function askOnce(
 }
 
 /** A server's refusal has a number; what the network says has a word. */
-function failureOf(error: unknown): { readonly code: string | undefined; readonly text: string } {
+function failureOf(error: unknown): { readonly code: string | undefined; readonly text: string; readonly isSaid: boolean } {
   const { code, errno, sqlMessage, message } = error as {
     readonly code?: string;
     readonly errno?: number;
     readonly sqlMessage?: string;
     readonly message?: string;
   };
-  if (sqlMessage !== undefined) return { code, text: `refuses with ${errno ?? code}: ${sqlMessage}` };
-  return { code, text: code === SILENT || code === FOREIGN ? String(message) : `failed: ${code ?? message}` };
+  if (sqlMessage !== undefined) return { code, text: `refuses with ${errno ?? code}: ${sqlMessage}`, isSaid: true };
+  const isForeign = code === FOREIGN;
+  return { code, text: code === SILENT || isForeign ? String(message) : `failed: ${code ?? message}`, isSaid: isForeign };
 }

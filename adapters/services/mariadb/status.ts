@@ -27,6 +27,8 @@ export interface ReplicaStatus {
   /** The thread that replays. */
   readonly replaying: string;
   readonly lagMs: number | null;
+  /** How far it has fetched, replayed or not. */
+  readonly received: readonly Gtid[];
   readonly fetchError: ReplicaError | null;
   readonly replayError: ReplicaError | null;
 }
@@ -49,7 +51,7 @@ export async function readStatus(from: Servers, of: Mariadb, signal: AbortSignal
   const answer = await from.ask(of, [SERVER, REPLICA], of.settings.answerMs, signal);
   if (answer.kind !== 'sound') return answer;
   const [[server] = [], [replica] = []] = answer.results;
-  if (!server) return { kind: 'unsound', reason: `${of.ip}:${of.settings.port} answered without a row` };
+  if (!server) return { kind: 'unsound', reason: `${of.ip}:${of.settings.port} answered without a row`, isThere: true };
   return { kind: 'sound', status: statusOf(server, replica) };
 }
 
@@ -82,6 +84,7 @@ const replicaOf = (row: Row): ReplicaStatus => ({
   fetching: String(row.Slave_IO_Running),
   replaying: String(row.Slave_SQL_Running),
   lagMs: row.Seconds_Behind_Master == null ? null : Number(row.Seconds_Behind_Master) * 1000,
+  received: parseGtids(String(row.Gtid_IO_Pos ?? '')),
   fetchError: errorOf(row.Last_IO_Errno, row.Last_IO_Error),
   replayError: errorOf(row.Last_SQL_Errno, row.Last_SQL_Error),
 });
