@@ -15,7 +15,7 @@ export interface Derived {
 }
 
 /** What is remembered of an instance between readings. */
-export interface InstancePast {
+export interface InstancePast extends Pick<Derived, 'code' | 'reason'> {
   readonly state: InstanceState;
   readonly holds: ReadonlySet<string>;
   /** Whether ssh has answered since the machine last started. */
@@ -84,7 +84,8 @@ export function deriveInstance(facts: InstanceFacts, past: InstancePast, toleran
   const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
   if (power !== 'running') return PLAIN[power];
   if (facts.ssh === 'up') return RUNNING[rungOf(facts)];
-  if (facts.ssh === undefined) return past.wasUp ? { ...instanceIs(past.state), holds: past.holds, suspect: true } : NOT_PROBED;
+  if (facts.ssh === undefined)
+    return past.wasUp ? { ...instanceIs(past.state, past.code, past.reason), holds: past.holds, suspect: true } : NOT_PROBED;
   const reason = `ssh ${facts.ssh}`;
   if (!past.wasUp) return instanceIs('pending', SSH_CODES[facts.ssh], reason);
   if (past.misses >= tolerance) return instanceIs('unreachable', SSH_CODES[facts.ssh], reason);

@@ -122,6 +122,8 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     else if (facts.ssh !== undefined) row.sshMisses++;
     const past = {
       state: before.state as InstanceState,
+      code: before.code,
+      ...(before.reason !== undefined && { reason: before.reason }),
       holds: before.holds,
       wasUp: row.wasUp,
       misses: row.sshMisses,

@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest';
 import { createHeldSince, deriveInstance, deriveService, FULL_LADDER, type InstancePast } from '../../src/domain/derive.ts';
 
 const TOLERANCE = 2;
-const NEW: InstancePast = { state: 'unknown', holds: new Set(['unknown']), wasUp: false, misses: 0 };
-const WAS_UP: InstancePast = { state: 'managed', holds: new Set(['running', 'managed']), wasUp: true, misses: 1 };
+const NEW: InstancePast = { state: 'unknown', code: '000000', holds: new Set(['unknown']), wasUp: false, misses: 0 };
+const WAS_UP: InstancePast = { state: 'managed', code: '000000', holds: new Set(['running', 'managed']), wasUp: true, misses: 1 };
 
 const machine = (power: Power | null, more: Partial<InstanceFacts> = {}): InstanceFacts => ({
   cloud: 'ec2',
@@ -62,6 +62,13 @@ describe('an instance', () => {
       expect(derive(facts, { ...WAS_UP, misses: TOLERANCE })).toMatchObject({ state: 'unreachable', suspect: false, code });
     },
   );
+
+  test('of whose ssh a reading has no word is what it was, with the reason', () => {
+    const unreachable = derive(machine('running', { ssh: 'silent' }), { ...WAS_UP, misses: TOLERANCE });
+    const { state, code, holds } = unreachable;
+    const past: InstancePast = { ...WAS_UP, state: 'unreachable', code, holds, reason: 'ssh silent', misses: TOLERANCE };
+    expect(derive(machine('running'), past)).toMatchObject({ state, code, reason: 'ssh silent', suspect: true });
+  });
 
   test('is known unless it is unknown or unreachable', () => {
     expect(derive(machine('stopped')).holds.has('known')).toBe(true);

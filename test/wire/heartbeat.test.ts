@@ -141,7 +141,7 @@ describe('views that are written and read again', () => {
         expect(items.map(({ cloud, id }) => instanceKey(cloud, id ?? ''))).toEqual(present.map((view) => view.key));
         const derived = items.map((facts, index) => {
           const wasUp = present[index]?.state === 'unreachable';
-          return deriveInstance(facts, { state: 'unknown', holds: new Set(), wasUp, misses: 2 }, 2);
+          return deriveInstance(facts, { state: 'unknown', code: '000000', holds: new Set(), wasUp, misses: 2 }, 2);
         });
         expect(derived.map(({ state }) => state)).toEqual(present.map((view) => view.state));
 
@@ -161,7 +161,7 @@ describe('views that are written and read again', () => {
       fc.property(views, (all) => {
         const silent = all.filter((view) => view.code.startsWith('ER024') && view.level === 'instances');
         const heartbeat = taken(read(write(fromViews(silent, META)), { kind: 'heartbeat' }).body);
-        const past = { state: 'unknown', holds: new Set<string>(), wasUp: false, misses: 0 } as const;
+        const past = { state: 'unknown', code: '000000', holds: new Set<string>(), wasUp: false, misses: 0 } as const;
         const codes = heartbeat.instances?.items.map((facts) => deriveInstance(facts, past, 2).code);
         expect(codes).toEqual(silent.map((view) => view.code));
       }),
