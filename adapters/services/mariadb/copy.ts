@@ -42,7 +42,7 @@ export async function copyFrom(master: Host, replica: Host, permit: Permit): Pro
   await replica.administer('take over the copy on', [
     ...noCopierStatements(user, master.of),
     ...usersStatements(of),
-    ...followStatements(master.of),
+    ...followStatements(of, master.of),
   ]);
   await replica.run('end the copy to', END_COPY);
 }

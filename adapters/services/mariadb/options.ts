@@ -19,6 +19,9 @@ const OWN = {
   relay_log: () => 'relay',
   relay_log_recovery: () => 1,
   gtid_strict_mode: () => 1,
+  rpl_semi_sync_slave_enabled: (of) => Number(of.settings.semiSync),
+  // Only who is let write waits for replicas: one that follows would wait for its own, and it has none.
+  rpl_semi_sync_master_enabled: () => 0,
   report_host: (of) => of.ip,
   report_port: (of) => of.settings.port,
   skip_name_resolve: () => 1,

@@ -4,7 +4,7 @@ import type { Servers } from './connection.ts';
 import { type Gtid, gtidText, isReached } from './gtid.ts';
 import { hostOf } from './host.ts';
 import type { Mariadb } from './service.ts';
-import { READ_ONLY, WRITABLE } from './statements.ts';
+import { readOnly, writable } from './statements.ts';
 import { mustReadStatus } from './status.ts';
 
 /**
@@ -27,7 +27,7 @@ export async function promote(
       retryable: true,
     });
   const leave = replica ? ['STOP SLAVE', 'RESET SLAVE ALL'] : [];
-  await hostOf(of, shell, signal).administer('promote', [...leave, WRITABLE]);
+  await hostOf(of, shell, signal).administer('promote', [...leave, ...writable(of)]);
 }
 
 /**
@@ -38,5 +38,6 @@ export async function promote(
  */
 export async function makeReadOnly(of: Mariadb, shell: Shell, signal: AbortSignal, waitMs = 5000): Promise<void> {
   const seconds = Math.max(1, Math.round(waitMs / 1000));
-  await hostOf(of, shell, signal).administer('make read-only', [`SET SESSION lock_wait_timeout = ${seconds}`, READ_ONLY]);
+  const statements = [`SET SESSION lock_wait_timeout = ${seconds}`, ...readOnly(of)];
+  await hostOf(of, shell, signal).administer('make read-only', statements);
 }

@@ -9,7 +9,7 @@ import { type Host, hostOf } from './host.ts';
 import { isFollowing, obstacleOf } from './judgement.ts';
 import { follow } from './repoint.ts';
 import type { Mariadb } from './service.ts';
-import { COUNT_TABLES, READ_ONLY, WRITABLE } from './statements.ts';
+import { COUNT_TABLES, readOnly, writable } from './statements.ts';
 import { mustReadStatus, type ReplicaStatus, type ServerStatus } from './status.ts';
 
 interface Around {
@@ -50,7 +50,7 @@ async function acceptWrites(of: Mariadb, { shell, from, permit, among, signal }:
   if (await isHalfCopied(host)) throw new FleetError('ER0206', `${of.name} has only half of a copy of its master`);
   if (of.status === 'master') mustBeOnlyMaster(of, among);
   mustBeValid(permit, of);
-  if (isReadOnly) await host.administer('let write to', [WRITABLE]);
+  if (isReadOnly) await host.administer('let write to', writable(of));
 }
 
 async function followMaster(of: Mariadb, { shell, from, permit, among, signal }: Around): Promise<void> {
@@ -71,7 +71,13 @@ async function followMaster(of: Mariadb, { shell, from, permit, among, signal }:
     return copy();
   }
   mustBeValid(permit, of);
-  if (own.replica && isAsWanted(own.replica, master)) await host.administer('resume', [READ_ONLY, 'START SLAVE']);
+  // One that could not reach its master tries again only from time to time; begun anew, it tries at once.
+  if (own.replica && isAsWanted(own.replica, master))
+    await host.administer('resume', [
+      ...readOnly(of),
+      ...(own.replica.fetchError ? ['STOP SLAVE IO_THREAD'] : []),
+      'START SLAVE',
+    ]);
   else await follow(host, master);
   if ((await settledObstacle(of, master, from, signal)) === null) return;
   const { replica } = await mustReadStatus(from, of, signal);

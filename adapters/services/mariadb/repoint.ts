@@ -13,5 +13,5 @@ export const repoint = (of: Mariadb, master: Mariadb, shell: Shell, signal: Abor
   follow(hostOf(of, shell, signal, [master]), master);
 
 export async function follow(host: Host, master: Mariadb): Promise<void> {
-  await host.administer(`point to ${master.name}`, ['STOP SLAVE', ADOPT_POSITION, ...followStatements(master)]);
+  await host.administer(`point to ${master.name}`, ['STOP SLAVE', ADOPT_POSITION, ...followStatements(host.of, master)]);
 }

@@ -54,6 +54,11 @@ export interface MariadbSettings {
    * Default 5000.
    */
   readonly catchUpMs: number;
+  /**
+   * Whether a write is with a replica before it is acknowledged (semi-synchronous replication), so that a failover loses none; where no
+   * replica answers for `rpl_semi_sync_master_timeout` milliseconds (an option, 10000 by default), writes go on without. Default false.
+   */
+  readonly semiSync: boolean;
   /** The unix socket through which it is administered. Default `mariadb.sock` in its own directory. */
   readonly socket: string | null;
   /** How long it may take to answer a probe; keep it under the probe's own deadline. Default 2000. */

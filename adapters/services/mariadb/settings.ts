@@ -24,6 +24,7 @@ export function readSettings(raw: unknown, mode: string, env: Environment): Mari
     clientHosts: take('clientHosts', '%', isText(/^[A-Za-z0-9.:%_/-]{1,255}$/), 'a host as MariaDB writes it, such as 10.0.0.%'),
     lagLimitMs: take('lagLimitMs', 10_000, isWithin(0, 86_400_000), 'a number of milliseconds up to 86400000'),
     catchUpMs: take('catchUpMs', 5000, isDuration, DURATION),
+    semiSync: take('semiSync', false, isFlag, 'true or false'),
     socket: take<string | null>('socket', null, isOrNull(isSocket), `an absolute path of at most ${SOCKET_PATH} bytes`),
     answerMs: take('answerMs', 2000, isDuration, DURATION),
     startMs: take('startMs', 60_000, isDuration, DURATION),
@@ -54,6 +55,8 @@ interface UserRule {
   readonly password: RegExp;
   readonly allowed: string;
 }
+
+const isFlag = (value: unknown): value is boolean => typeof value === 'boolean';
 
 const CREDENTIALS = '{ user, password }';
 const MONITOR: UserRule = {

@@ -49,8 +49,8 @@ export const noCopierStatements = (user: string, from: Mariadb): readonly string
   `DROP USER IF EXISTS ${literal(user)}@${literal(from.settings.clientHosts)}`,
 ];
 
-/** Follows a master by GTID from wherever it is now. */
-export const followStatements = (master: Mariadb): readonly string[] => {
+/** Makes a server follow a master by GTID from wherever it is now. */
+export const followStatements = (of: Mariadb, master: Mariadb): readonly string[] => {
   const { port, replication } = master.settings;
   const target = {
     MASTER_HOST: literal(master.ip),
@@ -62,7 +62,7 @@ export const followStatements = (master: Mariadb): readonly string[] => {
   };
   return [
     PLAIN,
-    'SET GLOBAL read_only = 1',
+    ...readOnly(of),
     'STOP SLAVE',
     `CHANGE MASTER TO ${Object.entries(target)
       .map(([name, value]) => `${name} = ${value}`)
@@ -74,8 +74,16 @@ export const followStatements = (master: Mariadb): readonly string[] => {
 /** What a server has written itself as a master is where it goes on as a replica. */
 export const ADOPT_POSITION = 'SET GLOBAL gtid_slave_pos = @@gtid_current_pos';
 
-export const READ_ONLY = 'SET GLOBAL read_only = 1';
-export const WRITABLE = 'SET GLOBAL read_only = 0';
+/** It takes no writes any more, and as a replica waits for nobody to have what it replays. */
+export const readOnly = ({ settings }: Mariadb): readonly string[] => [
+  'SET GLOBAL read_only = 1',
+  ...(settings.semiSync ? ['SET GLOBAL rpl_semi_sync_master_enabled = 0'] : []),
+];
+
+export const writable = ({ settings }: Mariadb): readonly string[] => [
+  ...(settings.semiSync ? ['SET GLOBAL rpl_semi_sync_master_enabled = 1'] : []),
+  'SET GLOBAL read_only = 0',
+];
 
 /** How many tables there are that are not the server's own. */
 export const COUNT_TABLES = `SELECT COUNT(*) FROM information_schema.TABLES
