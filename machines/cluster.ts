@@ -1,13 +1,15 @@
 import { assign, enqueueActions, setup } from 'xstate';
 import type { ClusterView } from '../src/domain/cluster.ts';
 import type { EntityKey, Instant, Token } from '../src/domain/identity.ts';
-import type { SwitchoverStep } from '../src/domain/service.ts';
+import { type ClusterVerb, isClusterVerb, type SwitchoverStep } from '../src/domain/service.ts';
 import {
   acceptedAt,
   type CancelEvent,
   type Effect,
   type EntityEmitted,
   type Failure,
+  type FenceInput,
+  type FenceOutput,
   failureOf,
   type PerformInput,
   type PerformOutput,
@@ -43,7 +45,7 @@ export interface ClusterHeartbeat {
   readonly view: ClusterView;
 }
 
-export type ClusterEvent = ClusterHeartbeat | VerbEvent<'switch'> | CancelEvent;
+export type ClusterEvent = ClusterHeartbeat | VerbEvent<ClusterVerb> | CancelEvent;
 
 export interface ClusterInput {
   readonly key: EntityKey;
@@ -60,10 +62,12 @@ export interface RecordInput {
 const UNSEEN: ClusterContext['observed'] = { master: null, lacking: 'it has not been seen', readAt: null };
 
 /**
- * One cluster whose services follow one master. `observed` is what heartbeats say; `operation` changes the master, as planned.
+ * One cluster whose services follow one master. `observed` is what heartbeats say; `operation` changes the master: as planned, by
+ * `switch`, or by `failover` where it is lost.
  * From `read-only` on, writes are refused until `routing` is done: these states are left by what the servers themselves answer, not by
- * a beat. Until the new master is recorded, every failure gives the writes back to the old one; after that, there is only forward.
- * Emits `succeeded`, `failed` or `cancelled`, once per token. Needs `perform` and `record`.
+ * a beat. Until the new master is recorded, every failure of a switch gives the writes back to the old one; after that, there is only
+ * forward. A failover goes on only once it is certain that the old master takes no writes.
+ * Emits `succeeded`, `failed` or `cancelled`, once per token. Needs `perform`, `fence` and `record`.
  */
 export const clusterMachine = setup({
   types: {
@@ -75,15 +79,17 @@ export const clusterMachine = setup({
   },
   actors: {
     perform: {} as Effect<PerformInput, PerformOutput>,
+    fence: {} as Effect<FenceInput, FenceOutput>,
     record: {} as Effect<RecordInput>,
   },
   guards: {
     isSettled: ({ event }) => event.type === 'heartbeat' && event.fresh && event.view.lacking === null,
     isUnsettled: ({ event }) => event.type === 'heartbeat' && event.fresh && event.view.lacking !== null,
     isSameGoal: ({ context: { operation }, event }) =>
-      event.type === 'switch' &&
+      'do' in event &&
       operation?.do.level === 'services' &&
       event.do.level === 'services' &&
+      operation.do.verb === event.do.verb &&
       operation.do.name === event.do.name,
     isAtGoal: ({ context: { operation }, event }) =>
       event.type === 'heartbeat' &&
@@ -94,6 +100,8 @@ export const clusterMachine = setup({
       event.view.master === operation.do.name &&
       event.view.lacking === null,
     isOverdue: ({ context: { operation }, event }) => event.type === 'heartbeat' && isPastDue(operation, event),
+    isFenced: ({ event }) => event.type === 'heartbeat' && event.view.isFenced,
+    wasFencedBefore: ({ event }) => 'output' in event && (event.output as FenceOutput | undefined)?.isFenced === true,
     wasBegunBefore: ({ context: { operation } }) => operation?.mark === BEGUN_BEFORE,
     isLastToken: ({ context: { operation }, event }) =>
       event.type === 'cancel' && operation !== null && operation.tokens.every((token) => token === event.token),
@@ -107,7 +115,7 @@ export const clusterMachine = setup({
     }),
     begin: assign({
       operation: ({ context, event }) =>
-        event.type === 'switch'
+        isClusterVerb(event.type) && 'do' in event
           ? { ...beginOperation(context.limits, event, null), mark: event.begun === null ? null : BEGUN_BEFORE }
           : context.operation,
     }),
@@ -139,6 +147,10 @@ export const clusterMachine = setup({
     noteUnsettled: assign({
       operation: ({ context: { operation, limits }, event }) =>
         operation && event.type === 'heartbeat' ? noteFailure(operation, limits, unsettled(event.view), event.now) : operation,
+    }),
+    noteUnfenced: assign({
+      operation: ({ context: { operation, limits }, event }) =>
+        operation && event.type === 'heartbeat' ? noteFailure(operation, limits, UNFENCED, event.now) : operation,
     }),
     finish: assign({ operation: null }),
     letGo: assign({ operation: ({ context: { operation } }) => operation && { ...operation, tokens: [] } }),
@@ -188,9 +200,12 @@ export const clusterMachine = setup({
       initial: 'available',
       states: {
         available: {
-          description: 'Takes a switch.',
+          description: 'Takes a switch or a failover.',
           initial: 'idle',
-          on: { switch: { target: 'busy.checking', actions: 'begin' } },
+          on: {
+            switch: { target: 'busy.checking', actions: 'begin' },
+            failover: { target: 'busy.confirming', actions: 'begin' },
+          },
           states: {
             idle: { description: 'Nothing is being done, nothing is left undone.' },
             failed: { tags: ['attention'], description: 'The last change of master failed.' },
@@ -202,6 +217,7 @@ export const clusterMachine = setup({
           initial: 'checking',
           on: {
             switch: { guard: 'isSameGoal', actions: 'join' },
+            failover: { guard: 'isSameGoal', actions: 'join' },
             cancel: [
               { guard: 'isLastToken', target: 'available.idle', actions: ['reportCancelled', 'finish'] },
               { actions: ['reportCancelled', 'dropToken'] },
@@ -239,6 +255,62 @@ export const clusterMachine = setup({
                 input: ({ context }) => performInput(context, 'catch-up'),
                 onDone: { target: 'recording' },
                 onError: { target: 'reverting', actions: 'noteFinalFailure' },
+              },
+            },
+            confirming: {
+              description: 'Whether the old master answers nobody, and the new one could take its place. Of a failover alone.',
+              invoke: {
+                src: 'perform',
+                input: ({ context }) => performInput(context, 'confirm'),
+                onDone: { target: 'fencing' },
+                onError: {
+                  target: '#cluster.operation.available.failed',
+                  actions: ['noteFailure', 'reportFailure', 'letGo'],
+                },
+              },
+            },
+            fencing: {
+              tags: ['committed'],
+              description: 'The old master is turned off, or stopped on its host, where it is not yet.',
+              invoke: {
+                src: 'fence',
+                input: ({ context }) => fenceInput(context),
+                onDone: [
+                  { guard: 'wasFencedBefore', target: 'gathering' },
+                  { target: 'awaiting-fence', actions: 'expectGoal' },
+                ],
+                onError: {
+                  target: '#cluster.operation.available.failed',
+                  actions: ['noteFailure', 'reportFailure', 'letGo'],
+                },
+              },
+            },
+            'awaiting-fence': {
+              tags: ['committed'],
+              description: 'Nobody takes its place before it is seen that it takes no writes.',
+              on: {
+                heartbeat: [
+                  { guard: 'isFenced', target: 'gathering', actions: 'tick' },
+                  {
+                    guard: 'isOverdue',
+                    target: '#cluster.operation.available.failed',
+                    actions: ['noteUnfenced', 'reportFailure', 'letGo'],
+                  },
+                  { actions: 'tick' },
+                ],
+              },
+            },
+            gathering: {
+              tags: ['committed'],
+              description: 'The new master replays all that any replica has received of the old one.',
+              invoke: {
+                src: 'perform',
+                input: ({ context }) => performInput(context, 'gather'),
+                onDone: { target: 'recording' },
+                onError: {
+                  target: '#cluster.operation.available.failed',
+                  actions: ['noteFailure', 'reportFailure', 'letGo'],
+                },
               },
             },
             recording: {
@@ -355,6 +427,18 @@ function performInput({ key, operation }: ClusterContext, step: SwitchoverStep):
     by: operation.tokens[0] ?? operation.token,
     attempt: operation.failures + 1,
   };
+}
+
+/** Whoever tries again looks again: it may be off by then. */
+const UNFENCED: Failure = {
+  code: 'ER0258',
+  message: 'it was not seen in time that the old master takes no writes',
+  retryable: true,
+};
+
+function fenceInput({ key, operation }: ClusterContext): FenceInput {
+  if (!operation) throw new Error('a master is fenced without an operation');
+  return { key, do: operation.do, token: operation.token, by: operation.tokens[0] ?? operation.token };
 }
 
 function recordInput({ key, operation }: ClusterContext): RecordInput {

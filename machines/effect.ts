@@ -28,6 +28,20 @@ export interface PerformInput {
 /** When the call was accepted. Without it, the first beat afterwards counts as that instant. */
 export type PerformOutput = { readonly acceptedAt: Instant } | undefined;
 
+/** What `fence` is given: whose place its master is to leave. */
+export interface FenceInput {
+  /** The cluster. */
+  readonly key: EntityKey;
+  readonly do: Do;
+  readonly token: Token;
+  readonly by: Token;
+}
+
+/** Whether there was nothing to do: then nobody has to wait until it is seen. */
+export interface FenceOutput {
+  readonly isFenced: boolean;
+}
+
 export interface ClaimInput {
   readonly id: ActionId;
   /** Of the arming that is meant. */

@@ -23,6 +23,8 @@ export type {
   EntityEmitted,
   EntityHeartbeat,
   Failure,
+  FenceInput,
+  FenceOutput,
   PerformInput,
   PerformOutput,
   VerbEvent,

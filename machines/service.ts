@@ -93,7 +93,7 @@ export const serviceMachine = setup({
     events: {} as ServiceEvent,
     emitted: {} as EntityEmitted,
     input: {} as ServiceInput | undefined,
-    tags: {} as ServiceState | 'running' | 'busy' | 'attention' | 'stable' | 'transient',
+    tags: {} as ServiceState | 'running' | 'busy' | 'calling' | 'attention' | 'stable' | 'transient',
   },
   actors: {
     perform: {} as Effect<PerformInput, PerformOutput>,
@@ -357,6 +357,7 @@ export const serviceMachine = setup({
               initial: 'calling',
               states: {
                 calling: {
+                  tags: ['calling'],
                   invoke: {
                     src: 'perform',
                     input: ({ context }) => performInput(context, 'installed'),
@@ -386,6 +387,7 @@ export const serviceMachine = setup({
               initial: 'calling',
               states: {
                 calling: {
+                  tags: ['calling'],
                   invoke: {
                     src: 'perform',
                     input: ({ context }) => performInput(context, 'up'),
@@ -421,6 +423,7 @@ export const serviceMachine = setup({
               initial: 'calling',
               states: {
                 calling: {
+                  tags: ['calling'],
                   invoke: {
                     src: 'perform',
                     input: ({ context }) => performInput(context, 'replicating'),
@@ -456,6 +459,7 @@ export const serviceMachine = setup({
               initial: 'calling',
               states: {
                 calling: {
+                  tags: ['calling'],
                   invoke: {
                     src: 'perform',
                     input: ({ context }) => performInput(context, 'routed'),
@@ -486,6 +490,7 @@ export const serviceMachine = setup({
               },
             },
             calling: {
+              tags: ['calling'],
               description: 'The one call of stop, restart, remove or sync is being made.',
               invoke: {
                 src: 'perform',

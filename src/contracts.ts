@@ -150,6 +150,8 @@ export interface ServiceKind<T> {
   readonly release?: StepOf<T>;
   /** Of a kind whose services follow one master: how another of them becomes that. */
   readonly switchover?: Switchover<T>;
+  /** Of such a kind: how another takes the place of a master that is lost. Without it, a lost master is waited for. */
+  readonly failover?: Failover<T>;
   /** The configuration file that its steps write for a service, for people: secrets in it are masked. */
   readonly configFile?: (of: Service<T>, among: Neighbours) => ConfigFile;
 }
@@ -177,6 +179,17 @@ export interface Switchover<T> {
   readonly 'catch-up': SwitchoverStepOf<Succession<T>>;
   /** The new one takes writes; rejects where any other still does. Its role is `master` by then. */
   readonly promote: SwitchoverStepOf<Omit<Succession<T>, 'from'>>;
+}
+
+/**
+ * What a failover has in place of the first steps of a {@link Switchover}; between the two, the old master is fenced. Each is
+ * idempotent.
+ */
+export interface Failover<T> {
+  /** Rejects where the old master answers, or is heard by anybody, or the new one could not take its place; changes nothing. */
+  readonly confirm: SwitchoverStepOf<Succession<T>>;
+  /** The new one has all that any of the others has received of the old one. */
+  readonly gather: SwitchoverStepOf<Omit<Succession<T>, 'from'>>;
 }
 
 export type SwitchoverStepOf<Who> = (

@@ -1,5 +1,5 @@
 import type { Actions } from './actions.ts';
-import { type Action, begunBefore, isEnded, isLive, isSwitchBegun } from './domain/action.ts';
+import { type Action, begunBefore, isEnded, isLive, isSwitchoverBegun } from './domain/action.ts';
 import type { ActionId, Instant } from './domain/identity.ts';
 import { FleetError } from './errors.ts';
 import { type Events, once } from './events.ts';
@@ -101,4 +101,4 @@ export function createDecisions(fleet: {
 const isFailed = (action: Action): boolean => action.status === 'failed';
 
 /** A change of master that has begun comes to its own end: between its steps nobody takes writes. */
-const isCancellable = (action: Action): boolean => isLive(action) && !isSwitchBegun(action);
+const isCancellable = (action: Action): boolean => isLive(action) && !isSwitchoverBegun(action);

@@ -1,7 +1,7 @@
 import type { EventObject } from 'xstate';
 import type { DispatchInput, DispatchOutput, EntityEmitted, InstanceContext } from '../machines/index.ts';
 import type { EffectFunction } from './charts/effects.ts';
-import { type Action, isMarked, isSwitchBegun, type Step } from './domain/action.ts';
+import { type Action, isMarked, isSwitchoverBegun, type Step } from './domain/action.ts';
 import { isRetryable, knownCode, OK } from './domain/codes.ts';
 import { doText } from './domain/command.ts';
 import type { EntityKey, Instant, Token } from './domain/identity.ts';
@@ -167,7 +167,7 @@ type Sent = EventObject & { readonly token: Token; readonly now: Instant };
  * A verb that must not be called twice goes to its chart whatever the plan says: the chart judges whether it worked. So does a switch
  * that has begun: it goes on where it was, or gives the writes back.
  */
-const isPerhapsCalled = (action: Action): boolean => (action.begun !== null && isMarked(action.do)) || isSwitchBegun(action);
+const isPerhapsCalled = (action: Action): boolean => (action.begun !== null && isMarked(action.do)) || isSwitchoverBegun(action);
 
 const run = (action: Action): Outcome => ({
   is: 'steps',

@@ -2,6 +2,8 @@ import type { AnyStateMachine, InspectionEvent } from 'xstate';
 import {
   type ClusterContext,
   clusterMachine,
+  type FenceInput,
+  type FenceOutput,
   type InstanceContext,
   instanceMachine,
   type Limits,
@@ -18,7 +20,7 @@ import { ABSENT_INSTANCE, FULL_LADDER } from './domain/derive.ts';
 import { clusterKey, type EntityKey, type Instant, levelOf, nameOf, serviceKey, wantedKey } from './domain/identity.ts';
 import type { Inventory } from './domain/inventory.ts';
 import { NEVER } from './domain/row.ts';
-import type { Service, ServiceRung } from './domain/service.ts';
+import { isClusterVerb, type Service, type ServiceRung } from './domain/service.ts';
 import type { Change, View } from './domain/view.ts';
 
 /** The charts of all instances, services and clusters, told what the inventory says. */
@@ -44,6 +46,7 @@ const NO_SERVICE: ServiceContext['observed'] = { state: 'unknown', missing: null
 export function createEntities(fleet: {
   readonly inventory: Inventory;
   readonly perform: EffectFunction<PerformInput, PerformOutput>;
+  readonly fence: EffectFunction<FenceInput, FenceOutput>;
   readonly record: EffectFunction<RecordInput, void>;
   readonly services: readonly Service[];
   readonly lookAtCluster: (name: string) => ClusterView;
@@ -84,7 +87,7 @@ export function createEntities(fleet: {
   const clusters = createCharts<EntityKey>({
     ...shared,
     machine: clusterMachine as unknown as AnyStateMachine,
-    effects: { perform: fleet.perform, record: fleet.record },
+    effects: { perform: fleet.perform, fence: fleet.fence, record: fleet.record },
     contextOf: (key) => ({ key, limits, observed: NO_CLUSTER, operation: null }) satisfies ClusterContext,
   });
   const clusterOf = new Map(fleet.services.map((service) => [serviceKey(service.name), clusterKeyOf(service)]));
@@ -96,8 +99,15 @@ export function createEntities(fleet: {
     clusters.deliver(key, { type: 'heartbeat', now, fresh: view.readAt !== null, view } as { type: string });
   }
 
-  /** While one of its services is busy, a cluster takes no switch: what that does would come between. */
-  const isMemberBusy = (cluster: EntityKey): boolean => services.busy().some((key) => clusterOf.get(key) === cluster);
+  /**
+   * While one of its services is busy, a cluster takes no switch: what that does would come between. A failover cannot wait for
+   * those who wait for the lost master themselves: it heeds only what is being called at present, of anybody but that master.
+   */
+  function isMemberBusy(cluster: EntityKey, verb: string): boolean {
+    const { master } = fleet.lookAtCluster(nameOf(cluster));
+    const isInTheWay = (key: EntityKey) => verb === 'switch' || (nameOf(key) !== master && services.hasTag(key, 'calling'));
+    return services.busy().some((key) => clusterOf.get(key) === cluster && isInTheWay(key));
+  }
 
   const hasTagNow = (cluster: string, tag: string): boolean => {
     const key = clusterKey(cluster);
@@ -163,7 +173,7 @@ export function createEntities(fleet: {
     },
     has: (key) => chartsOf(key).has(key),
     deliver: (key, event) => chartsOf(key).deliver(key, event),
-    takes: (key, event) => chartsOf(key).takes(key, event) && !(event.type === 'switch' && isMemberBusy(key)),
+    takes: (key, event) => chartsOf(key).takes(key, event) && !(isClusterVerb(event.type) && isMemberBusy(key, event.type)),
     isOver: (key) => chartsOf(key).isOver(key),
     hasTag: (key, tag) => chartsOf(key).hasTag(key, tag),
     listen: (key, listener) => chartsOf(key).listen(key, listener),

@@ -62,6 +62,11 @@ export interface RecoverOptions {
   readonly services?: 'all' | readonly string[];
   readonly clusters?: readonly string[];
   /**
+   * Clusters of which a replica takes the place of a master that is lost for certain: `policy.witnesses` have to say so, nobody may
+   * hear it, and its provider or its host has to say that it is off before another takes writes. Their services are recovered too.
+   */
+  readonly failover?: readonly string[];
+  /**
    * Whether this process recovers anything where it leads. One that does not still writes down what its commands want to run.
    * Default: true.
    */

@@ -24,6 +24,7 @@ import { createEntities } from './entities.ts';
 import { FleetError } from './errors.ts';
 import { createEvents } from './events.ts';
 import type { ArmOptions, Fleet, FleetEvents, FleetOptions, Reply } from './face.ts';
+import { createFence } from './fence.ts';
 import { createGate } from './gate.ts';
 import { createHold } from './hold.ts';
 import { keptAmong } from './keep.ts';
@@ -88,7 +89,7 @@ export function createFleet(options: FleetOptions): Fleet {
   });
   const among: Neighbours = { view: inventory.get, services: () => roster.services };
   for (const driver of serviceDrivers) driver.bind?.(roster.services, among);
-  const known: Known = { inventory, services: roster.services, kinds: roster.kinds, cloud };
+  const known: Known = { inventory, services: roster.services, kinds: roster.kinds, cloud, policy };
   const routing = createRouting({ inventory, instanceDrivers, serviceDrivers, services: roster.services, cloud });
 
   const lease = createLease(store, { owner, now });
@@ -146,6 +147,7 @@ export function createFleet(options: FleetOptions): Fleet {
   const entities = createEntities({
     inventory,
     perform: switchover.lookingFirst(createPerform({ gate, now, driverOf: routing.driverOf, callMs: policy.callMs, yieldTurn })),
+    fence: createFence({ inventory, roster, roles, gate, routing, callMs: policy.callMs }),
     record: switchover.record,
     services: roster.services,
     lookAtCluster: (name) => lookAtCluster(name, known),
@@ -221,7 +223,14 @@ export function createFleet(options: FleetOptions): Fleet {
   const keeper = createKeeper(store, {
     kept: keptAmong(roster.services, options.services ?? [], options.recover),
     acts: options.recover?.acts ?? true,
-    around: { known, inventory, actions: queue.all, lane: queue.lane, reasonAgainst },
+    around: {
+      known,
+      inventory,
+      actions: queue.all,
+      lane: queue.lane,
+      reasonAgainst,
+      failsOver: new Set(options.recover?.failover),
+    },
     queue,
     end: (id) => decisions.end(id),
     lease,

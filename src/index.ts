@@ -7,6 +7,7 @@ export type {
   Doctor,
   DoctorWire,
   Driver,
+  Failover,
   Neighbours,
   Permit,
   PermittedCall,
@@ -66,6 +67,7 @@ export type { Fall, RecoveryState } from './domain/recovery.ts';
 export type { Ladder } from './domain/row.ts';
 export {
   type ClusterVerb,
+  type Following,
   type Role,
   SERVICE_RUNGS,
   type Service,

@@ -1,9 +1,11 @@
 import type { Store } from './contracts.ts';
-import { isLive } from './domain/action.ts';
+import { type Action, isLive, isSwitchoverBegun } from './domain/action.ts';
+import { clusterKeyOf } from './domain/cluster.ts';
+import type { Do } from './domain/command.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import { type ActionId, type EntityKey, type Instant, nameOf, serviceKey } from './domain/identity.ts';
 import { type Intent, type KeptRecord, NOTHING_KEPT, offReason, wantedAfter } from './domain/kept.ts';
-import { isClimb, type LookAround, lookAt } from './domain/look.ts';
+import { type LookAround, lookAt, recoveringActions } from './domain/look.ts';
 import { planDo } from './domain/plan.ts';
 import type { Policy } from './domain/policy.ts';
 import { decideRecovery, STATE_CODES, type Standing, unlooked } from './domain/recovery.ts';
@@ -86,21 +88,32 @@ export function createKeeper(
     tell(decision.standings, decision.observedOnly, next ?? stored);
     for (const [key, standing] of decision.standings) standings.set(key, standing);
     for (const key of decision.end) await endAll(key);
-    for (const key of decision.act) await recover(key);
+    for (const key of decision.act) await recover(key, looks.find((look) => look.key === key)?.failsOverTo ?? null);
   }
 
-  async function recover(key: EntityKey): Promise<void> {
-    const outcome = planDo({ level: 'services', name: nameOf(key), verb: 'start' }, key, around.known);
+  const recoveriesOf = (key: EntityKey): readonly Action[] => {
+    const service = kept.find(({ name }) => name === nameOf(key));
+    return service ? recoveringActions(service, queue.lane) : [];
+  };
+
+  async function recover(key: EntityKey, failsOverTo: string | null): Promise<void> {
+    const service = kept.find(({ name }) => name === nameOf(key));
+    if (!service) return;
+    const [what, lane]: [Do, EntityKey] =
+      failsOverTo === null
+        ? [{ level: 'services', name: service.name, verb: 'start' }, key]
+        : [{ level: 'services', name: failsOverTo, verb: 'failover' }, clusterKeyOf(service)];
+    const outcome = planDo(what, lane, around.known);
     if (outcome.is !== 'steps') return;
-    for (const { id, status, do: what } of queue.lane(key)) if (status === 'failed' && isClimb(what)) await fleet.end(id);
+    for (const { id, status } of recoveriesOf(key)) if (status === 'failed') await fleet.end(id);
     await queue.arm(outcome.steps, now, { expiresInMs: policy.recoveryMs });
     await record.refresh();
-    const service = kept.find(({ name }) => name === nameOf(key));
-    if (service && record.value && offReason(service, record.value) !== null) await endAll(key);
+    if (record.value && offReason(service, record.value) !== null) await endAll(key);
   }
 
+  /** What is to run no more, or takes too long; a change of master that has begun comes to its own end. */
   async function endAll(key: EntityKey): Promise<void> {
-    for (const action of queue.lane(key)) if (isLive(action) && isClimb(action.do)) await fleet.end(action.id);
+    for (const action of recoveriesOf(key)) if (isLive(action) && !isSwitchoverBegun(action)) await fleet.end(action.id);
   }
 
   function tell(

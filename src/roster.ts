@@ -43,12 +43,13 @@ export function createRoster(
   return {
     services,
     kinds: new Map(
-      kinds.map(({ mode, host, ladder, switchover, route }) => [
+      kinds.map(({ mode, host, ladder, switchover, failover, route }) => [
         mode,
         {
           host,
           rungs: ladder,
           ...(switchover !== undefined && { isSwitched: true }),
+          ...(switchover !== undefined && failover !== undefined && { canFailOver: true }),
           ...(route !== undefined && { isBalancer: true }),
         },
       ]),

@@ -4,14 +4,14 @@ import type { Do } from './domain/command.ts';
 import { clusterKey, type EntityKey, type Level, parseIp, serviceKey, wantedKey } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
 import type { Inventory } from './domain/inventory.ts';
-import type { Service, ServiceFacts } from './domain/service.ts';
+import { isClusterVerb, type Service, type ServiceFacts } from './domain/service.ts';
 import { FleetError } from './errors.ts';
 
 export type AnyDriver = Driver<InstanceFacts> | Driver<ServiceFacts>;
 
 /** Who is meant, and who speaks for it. */
 export interface Routing {
-  /** The entity that a verb is for: of a switch, the cluster. A launch has only its ip, and the lane that asked, to go by. */
+  /** The entity that a verb is for: of a change of master, the cluster. A launch has only its ip, and the lane that asked, to go by. */
   keyOf(what: Do): EntityKey;
   /** The entity that a person names: an instance by id or ip, a service or cluster by name. */
   keyNamed(level: Level | 'clusters', nameOrIp: string): EntityKey;
@@ -34,7 +34,7 @@ export function createRouting(fleet: {
 
   function keyOf(what: Do): EntityKey {
     if (what.level === 'services') {
-      const service = what.verb === 'switch' ? services.find(({ name }) => name === what.name) : undefined;
+      const service = isClusterVerb(what.verb) ? services.find(({ name }) => name === what.name) : undefined;
       return service ? clusterKeyOf(service) : serviceKey(what.name);
     }
     if ('key' in what.subject) return what.subject.key;

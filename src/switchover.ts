@@ -1,12 +1,12 @@
 import type { PerformInput, PerformOutput, RecordInput } from '../machines/index.ts';
 import type { EffectFunction } from './charts/effects.ts';
-import { type Action, isLive, isSwitchBegun } from './domain/action.ts';
+import { type Action, isLive, isSwitchoverBegun } from './domain/action.ts';
 import type { Do } from './domain/command.ts';
 import { clusterKey, type EntityKey, nameOf } from './domain/identity.ts';
 import type { Inventory } from './domain/inventory.ts';
 import { ipOf } from './domain/lanes.ts';
 import { ENDS_SERVICES } from './domain/maintenance.ts';
-import type { Service } from './domain/service.ts';
+import { isClusterVerb, type Service } from './domain/service.ts';
 import { FleetError } from './errors.ts';
 import type { Lease } from './lease.ts';
 import type { Roles } from './roles.ts';
@@ -16,7 +16,7 @@ import type { Roster } from './roster.ts';
 export interface Switchover {
   /** Why a verb has to wait, or null: the master of its cluster is being changed, by this fleet or by one that has died on the way. */
   reasonAgainst(what: Do): string | null;
-  /** Whether it is a switch past its check: nobody takes writes until it has ended, so that nothing may hold it back. */
+  /** Whether it is a change of master past its check: nobody takes writes until it has ended, so that nothing may hold it back. */
   isCommitted(what: Do): boolean;
   /** The same effect, which first looks at the store where a step goes by who is wanted: a record may have been written unheard. */
   lookingFirst(perform: EffectFunction<PerformInput, PerformOutput>): EffectFunction<PerformInput, PerformOutput>;
@@ -47,18 +47,18 @@ export function createSwitchover(fleet: {
   }
 
   const isUnderWay = (cluster: string): boolean =>
-    fleet.isSwitching(cluster) || fleet.lane(clusterKey(cluster)).some((action) => isLive(action) && isSwitchBegun(action));
+    fleet.isSwitching(cluster) || fleet.lane(clusterKey(cluster)).some((action) => isLive(action) && isSwitchoverBegun(action));
 
   return {
     reasonAgainst(what) {
-      if (members.length === 0 || what.verb === 'switch') return null;
+      if (members.length === 0 || isClusterVerb(what.verb)) return null;
       const cluster = clustersOf(what).find(isUnderWay);
       return cluster === undefined ? null : `the master of ${cluster} is being changed`;
     },
-    isCommitted: (what) => what.verb === 'switch' && clustersOf(what).some(fleet.isCommitted),
+    isCommitted: (what) => isClusterVerb(what.verb) && clustersOf(what).some(fleet.isCommitted),
     lookingFirst: (perform) => async (call) => {
       const { step } = call.input;
-      if (step === 'check' || step === 'revert') await roles.refresh();
+      if (step === 'check' || step === 'confirm' || step === 'revert') await roles.refresh();
       return perform(call);
     },
     async record({ input: { key, master } }) {

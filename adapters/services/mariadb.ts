@@ -5,8 +5,9 @@ import type { ServiceFacts } from '../../src/domain/service.ts';
 import { scrubber } from '../http/secret.ts';
 import { type MariadbMode, masterOf } from './mariadb/cluster.ts';
 import { servers } from './mariadb/connection.ts';
+import { failover } from './mariadb/failover.ts';
 import { hostOf } from './mariadb/host.ts';
-import { obstacleOf, roleOf } from './mariadb/judgement.ts';
+import { followingOf, obstacleOf, roleOf } from './mariadb/judgement.ts';
 import { install, remove, start, stop } from './mariadb/lifecycle.ts';
 import { optionFile, optionFilePath } from './mariadb/options.ts';
 import { bringIntoReplication } from './mariadb/replicating.ts';
@@ -99,6 +100,7 @@ export function mariadb({ mode = 'mariadb', env = process.env }: MariadbOptions 
     },
 
     switchover: switchover(from),
+    failover: failover(from),
 
     steps: {
       installed: (of, shell, _permit, signal) => install(hostOf(of, shell, signal)),
@@ -129,7 +131,9 @@ function judged(of: Mariadb, status: ServerStatus, among: Neighbours): Seen {
     const reason = `another server answers at ${of.ip}:${of.settings.port}: its id is ${status.serverId}, not ${serverIdOf(of)}`;
     return { code: 'ER0003', holds: { up: false }, reason };
   }
-  const obstacle = obstacleOf(of, status, masterOf(of, among));
+  const master = masterOf(of, among);
+  const obstacle = obstacleOf(of, status, master);
+  const following = of.status === 'slave' && master ? followingOf(status, master) : null;
   const lagMs = status.replica?.lagMs ?? null;
   return {
     code: '000000',
@@ -137,6 +141,7 @@ function judged(of: Mariadb, status: ServerStatus, among: Neighbours): Seen {
     runId: status.runId,
     role: roleOf(of, status),
     ...(lagMs === null ? {} : { lagMs }),
+    ...(following && { following }),
     ...(obstacle === null ? {} : { reason: obstacle }),
   };
 }

@@ -1,6 +1,7 @@
 import type { Code } from './codes.ts';
 import type { Do } from './command.ts';
 import type { ActionId, EntityKey, Instant, Token } from './identity.ts';
+import { isClusterVerb } from './service.ts';
 import type { Trigger } from './trigger.ts';
 
 /** One step of a plan: do this once that holds, in this lane. */
@@ -69,8 +70,8 @@ export const isMarked = ({ verb }: Do): boolean => verb === 'reboot' || verb ===
 export const begunBefore = ({ do: what, begun }: Action): Begun | null => (isMarked(what) ? null : begun);
 
 /** Whether a change of master has begun: its old master perhaps takes no writes already. */
-export const isSwitchBegun = ({ do: what, begun }: Pick<Action, 'do' | 'begun'>): boolean =>
-  what.verb === 'switch' && begun !== null;
+export const isSwitchoverBegun = ({ do: what, begun }: Pick<Action, 'do' | 'begun'>): boolean =>
+  isClusterVerb(what.verb) && begun !== null;
 
 /** `stop` and `terminate` do not wait for their lane. */
 export const passesLane = (what: Do): boolean => what.verb === 'stop' || what.verb === 'terminate';

@@ -1,3 +1,4 @@
+import { isFenced } from './fence.ts';
 import { clusterKey, type EntityKey, type Instant, serviceKey } from './identity.ts';
 import type { InstanceRung } from './instance.ts';
 import type { Inventory } from './inventory.ts';
@@ -11,6 +12,8 @@ export interface KindTraits {
   readonly rungs: readonly ServiceRung[];
   /** Whether the services of a cluster follow one master, which can be changed. */
   readonly isSwitched?: boolean;
+  /** Whether one of them can take the place of a master that is lost. */
+  readonly canFailOver?: boolean;
   /** Whether it routes to others. */
   readonly isBalancer?: boolean;
 }
@@ -22,12 +25,14 @@ export interface ClusterView {
   readonly master: string | null;
   /** What is not yet as that wants it, for a person; null where all is. */
   readonly lacking: string | null;
+  /** Whether it is certain that its wanted master takes no writes until it is started anew. */
+  readonly isFenced: boolean;
   /** When the oldest of the reads began that this rests on; null where something has not been read, or is not seen at present. */
   readonly readAt: Instant | null;
 }
 
 interface Around {
-  readonly inventory: Pick<Inventory, 'get' | 'isBlind'>;
+  readonly inventory: Pick<Inventory, 'get' | 'atIp' | 'isBlind' | 'hasRead'>;
   readonly services: readonly Service[];
   readonly kinds: ReadonlyMap<string, KindTraits>;
 }
@@ -48,11 +53,15 @@ export function lookAtCluster(name: string, around: Around): ClusterView {
   const balancers = services.filter(({ cluster, mode }) => cluster === name && kinds.get(mode)?.isBalancer === true);
   const seen = [...members, ...balancers].map((service) => ({ service, view: inventory.get(serviceKey(service.name)) }));
   const faults = seen.flatMap(({ service, view }) => faultOf(service, view, kinds.get(service.mode)) ?? []);
+  const seenAt = (view: View | undefined) => (view && view.source !== null && !inventory.isBlind(view) ? view.readAt : null);
+  // Of what stands on a lost instance nothing is read, and nothing is expected, unless it is the master.
+  const awaited = seen.filter(({ service, view }) => service === master || view?.hostLost !== true);
   return {
     name,
     master: master?.name ?? null,
     lacking: master === null ? 'nobody is wanted as its master' : (faults[0] ?? null),
-    readAt: oldest(seen.map(({ view }) => (view && view.source !== null && !inventory.isBlind(view) ? view.readAt : null))),
+    isFenced: master !== null && isFenced(master, around),
+    readAt: oldest(awaited.map(({ view }) => seenAt(view))),
   };
 }
 

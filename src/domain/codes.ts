@@ -88,6 +88,8 @@ export const CODE_TEXTS = {
   ER0254: 'Not replicating',
   ER0255: 'Being recovered',
   ER0256: 'Another recovery under way',
+  ER0257: 'Loss not confirmed',
+  ER0258: 'Not fenced',
   ER0270: 'Disk full',
   ER0271: 'Checksum differs',
 } as const satisfies Record<Code, string>;

@@ -67,6 +67,7 @@ export const SERVICE_ACTIONS = {
   sync: 'verb',
   join: 'verb',
   switch: 'verb',
+  failover: 'verb',
   rolling_restart: 'verb',
   bootstrap_binaries: 'verb',
   bootstrap_ncc: 'verb',

@@ -1,6 +1,7 @@
 import { type Action, isLive } from './action.ts';
 import { type Do, doText } from './command.ts';
-import { type EntityKey, type Instant, nameOf, serviceKey } from './identity.ts';
+import { remedyFor } from './failover.ts';
+import { clusterKey, type EntityKey, type Instant, nameOf, serviceKey } from './identity.ts';
 import type { Inventory } from './inventory.ts';
 import { heldBy, ipOf } from './lanes.ts';
 import { type Known, planDo } from './plan.ts';
@@ -18,6 +19,8 @@ export interface LookAround {
   readonly reasonAgainst: (what: Do) => string | null;
   /** Why a service is not to run, or null. */
   readonly offReason: (service: Service) => string | null;
+  /** The clusters of which another takes the place of a master that is lost. */
+  readonly failsOver: ReadonlySet<string>;
 }
 
 const CLIMBS: ReadonlySet<string> = new Set(['launch', 'start', 'bootstrap', 'install']);
@@ -25,15 +28,23 @@ const CLIMBS: ReadonlySet<string> = new Set(['launch', 'start', 'bootstrap', 'in
 /** Whether a verb is one of those that bring a service up: what a recovery is made of. */
 export const isClimb = ({ verb }: Do): boolean => CLIMBS.has(verb);
 
+/** The actions of a recovery: those that bring a service up, and the failover that replaces it. */
+export const recoveringActions = (service: Service, lane: LookAround['lane']): readonly Action[] => [
+  ...lane(serviceKey(service.name)).filter((action) => isClimb(action.do)),
+  ...(service.cluster === undefined ? [] : lane(clusterKey(service.cluster))).filter(({ do: what }) => what.verb === 'failover'),
+];
+
 const NEVER_READ = 0 as Instant;
 
 /** Looks at one service that is kept: whether it is well, and if not, what it has lost and whether anything can be done. */
 export function lookAt(service: Service, around: LookAround, standings: ReadonlyMap<EntityKey, Standing>): Look {
   const key = serviceKey(service.name);
   const lane = around.lane(key);
-  const isActing = standings.get(key)?.state === 'acting' && lane.some(isLive);
+  const isActing =
+    standings.get(key)?.state === 'acting' && (lane.some(isLive) || recoveringActions(service, around.lane).some(isLive));
   const view = around.inventory.get(key);
-  const shared = { key, cluster: service.cluster ?? null, unit: key as string, cannot: null, isActing };
+  const isReplaceable = service.status === 'master' && service.cluster !== undefined && around.failsOver.has(service.cluster);
+  const shared = { key, cluster: service.cluster ?? null, unit: key as string, cannot: null, isActing, failsOverTo: null };
   const say = (is: Look['is'], why: string, more: Partial<Look> = {}): Look => ({
     ...shared,
     readAt: view?.readAt ?? NEVER_READ,
@@ -57,7 +68,21 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
   if (!view || around.inventory.isBlind(view) || view.state === 'unknown') return say('unseen', 'nobody can say how it is');
   if (isWellThere()) return say('well', '');
   if (view.unmet.length > 0) return say('dependent', `it needs ${view.unmet.map((one) => nameOf(one as EntityKey)).join(', ')}`);
-  return say('lost', view.holds.has('up') ? `no more than ${view.state}` : view.state, { cannot: cannot() });
+  return lost(view.holds.has('up') ? `no more than ${view.state}` : view.state);
+
+  function lost(why: string, more: Partial<Look> = {}): Look {
+    const remedy = isReplaceable ? remedyFor(service, around.known) : { is: 'start' as const };
+    switch (remedy.is) {
+      case 'failover':
+        return say('lost', why, { ...more, failsOverTo: remedy.to.name });
+      case 'wait':
+        return say('lost', why, { ...more, cannot: { code: 'ER0257', message: `no failover yet: ${remedy.why}` } });
+      case 'start':
+        return say('lost', why, { ...more, cannot: cannot() });
+      default:
+        return remedy satisfies never;
+    }
+  }
 
   function isWellThere(): boolean {
     const isSeen = view !== undefined && view.state !== 'unknown' && !around.inventory.isBlind(view);
@@ -83,10 +108,10 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
     if (typeof host !== 'object') {
       const readAt = around.inventory.readAt('instances');
       if (readAt === null) return say('unseen', 'no instances were read yet');
-      return say('lost', `no instance has ${service.ip}`, { unit: service.ip, readAt, cannot: cannot() });
+      return lost(`no instance has ${service.ip}`, { unit: service.ip, readAt });
     }
     if (around.inventory.isBlind(host) || host.state === 'unknown') return say('unseen', 'nobody can say how its instance is');
-    return say('lost', `its instance is ${host.state}`, { unit: service.ip, readAt: host.readAt, cannot: cannot() });
+    return lost(`its instance is ${host.state}`, { unit: service.ip, readAt: host.readAt });
   }
 
   /** Why the first step of a start cannot be taken now, or would be no use. */

@@ -13,7 +13,7 @@ import {
 } from './identity.ts';
 import type { Inventory } from './inventory.ts';
 import { ipOf } from './lanes.ts';
-import type { Service } from './service.ts';
+import { isClusterVerb, type Service } from './service.ts';
 import type { View } from './view.ts';
 
 /** What is in maintenance: `all`, an address, `clusters/<name>`, `services/<name>` or `instances/<cloud>/<id>`. */
@@ -106,7 +106,7 @@ export function subjectsTouched(
     touched.add(serviceKey(what.name));
     if (service?.cluster !== undefined) touched.add(clusterOf(service.cluster));
     // A change of master touches every service of the cluster.
-    if (what.verb === 'switch')
+    if (isClusterVerb(what.verb))
       for (const { name, ip: at, cluster } of known.services)
         if (cluster === service?.cluster) touched.add(serviceKey(name)).add(at);
   } else if ('key' in what.subject) touched.add(what.subject.key);

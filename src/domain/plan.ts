@@ -7,10 +7,11 @@ import { type ActionId, type EntityKey, type Ip, serviceKey, wantedKey, wantedOf
 import type { InstanceRung, InstanceState } from './instance.ts';
 import type { Inventory } from './inventory.ts';
 import { cancelledBy, heldBy } from './lanes.ts';
+import type { Policy } from './policy.ts';
 import { planRollingRestart } from './rolling-restart.ts';
 import { selectServices, type Target, targetsOf } from './selection.ts';
-import type { Service, ServiceRung, ServiceState, ServiceVerb } from './service.ts';
-import { planSwitch } from './switchover.ts';
+import { isClusterVerb, type Service, type ServiceRung, type ServiceState, type ServiceVerb } from './service.ts';
+import { planSwitchover } from './switchover.ts';
 import { type Answer, INSTANCE_ANSWERS, SERVICE_ANSWERS } from './transitions.ts';
 import { NOW, type Trigger } from './trigger.ts';
 import type { View } from './view.ts';
@@ -33,6 +34,8 @@ export interface Known {
   readonly kinds: ReadonlyMap<string, KindTraits>;
   /** Where a new instance is launched; null where no cloud is active. */
   readonly cloud: string | null;
+  /** Default: that of {@link DEFAULT_POLICY}. */
+  readonly policy?: Pick<Policy, 'witnesses'>;
 }
 
 /** What one verb comes to now. The verb itself is the last step. */
@@ -96,7 +99,7 @@ function planTarget(target: Target, known: Known, actions: readonly Action[]): O
 export function planDo(what: Do, lane: EntityKey, known: Known): Outcome {
   if (what.level === 'instances') return planInstance(what, lane, known);
   const { verb } = what;
-  return verb === 'switch' ? planSwitch(what.name, lane, known) : planService({ ...what, verb }, lane, known);
+  return isClusterVerb(verb) ? planSwitchover(verb, what.name, lane, known) : planService({ ...what, verb }, lane, known);
 }
 
 type InstanceDo = Extract<Do, { level: 'instances' }>;

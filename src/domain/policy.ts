@@ -70,6 +70,8 @@ export interface Policy {
   readonly recoveriesAtOnce: number;
   /** How long a recovery may take. */
   readonly recoveryMs: number;
+  /** Of provider, ssh, SQL from here and SQL from its replicas, so many have to say that a master is lost before another takes its place. */
+  readonly witnesses: number;
   /** Where an inspector watches: entities and actions beyond which quiet ones are no actors. Elsewhere only those held are. */
   readonly liveActors: number;
   /** Entities handled in one turn of the event loop. */
@@ -117,6 +119,7 @@ export const DEFAULT_POLICY: Policy = {
   radiusPercent: 30,
   recoveriesAtOnce: 1,
   recoveryMs: 30 * MINUTE,
+  witnesses: 3,
   liveActors: 10_000,
   turnSize: 2_000,
 };

@@ -29,6 +29,8 @@ export interface Look {
   readonly cannot: { readonly code: Code; readonly message: string } | null;
   /** Whether something of its recovery is still under way. */
   readonly isActing: boolean;
+  /** Who takes its place, where that is what there is to do; else it is started. */
+  readonly failsOverTo: string | null;
 }
 
 export type RecoveryState = 'well' | 'off' | 'unseen' | 'suspect' | 'waiting' | 'held-down' | 'acting' | 'gave-up';
@@ -151,10 +153,11 @@ export function decideRecovery(looks: readonly Look[], before: ReadonlyMap<Entit
     if (excess !== null) observedOnly.set(cluster, excess);
     let free = Math.min(at.policy.recoveriesAtOnce, radiusOf(members.length, at.policy));
     free -= members.filter(({ key }) => standingOf(key).state === 'acting').length;
-    for (const { key, why } of candidates) {
+    for (const { key, why, failsOverTo } of candidates) {
       const standing = standingOf(key);
       if (excess !== null) standings.set(key, waiting(standing, { code: 'ER0239', message: `observed only: ${excess}` }, at.now));
-      else if (free <= 0) standings.set(key, waiting(standing, OTHERS_FIRST, at.now));
+      // Whose recovery is under way may wait for the lost master itself.
+      else if (free <= 0 && failsOverTo === null) standings.set(key, waiting(standing, OTHERS_FIRST, at.now));
       else {
         free--;
         act.push(key);

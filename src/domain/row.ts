@@ -2,7 +2,7 @@ import type { Tenant } from './address-book.ts';
 import type { Derived } from './derive.ts';
 import type { EntityKey, Instant, Ip } from './identity.ts';
 import type { InstanceFacts } from './instance.ts';
-import type { Role, Service, ServiceFacts, ServiceRung } from './service.ts';
+import type { Following, Role, Service, ServiceFacts, ServiceRung } from './service.ts';
 import type { Source } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
@@ -66,6 +66,7 @@ export interface Belief extends Pick<View, 'ip' | 'heldSince' | 'source' | 'mark
   readonly derived: Derived;
   readonly raw: string | null;
   readonly role: Role | null;
+  readonly following?: Following;
 }
 
 export const isSameInstance = (a: InstanceFacts, b: InstanceFacts): boolean =>
@@ -82,6 +83,8 @@ export const isSameService = (a: ServiceFacts, b: ServiceFacts): boolean =>
   a.runId === b.runId &&
   a.role === b.role &&
   a.reason === b.reason &&
+  a.following?.hears === b.following?.hears &&
+  a.following?.isFit === b.following?.isFit &&
   a.holds.installed === b.holds.installed &&
   a.holds.up === b.holds.up &&
   a.holds.replicating === b.holds.replicating &&
@@ -143,7 +146,7 @@ export function believe(
   row: Row,
   derived: Derived,
   sweep: Pick<Sweep, 'source' | 'heldSince'>,
-  what: Pick<Belief, 'ip' | 'raw' | 'role' | 'mark' | 'gone'>,
+  what: Pick<Belief, 'ip' | 'raw' | 'role' | 'mark' | 'gone' | 'following'>,
 ): Belief {
   const before = row.belief.source === null ? null : row.belief;
   // As the view will say it: a reading that comes late has begun before one that did not say so yet.
@@ -155,6 +158,7 @@ export function believe(
     source: sweep.source.name,
     raw: what.raw,
     role: what.role,
+    ...(what.following && { following: what.following }),
     mark: what.mark,
     gone: what.gone,
     since: before?.derived.state === derived.state ? before.since : readAt,
@@ -170,7 +174,7 @@ export function viewOf(
   row: Pick<InstanceRow, 'level' | 'key' | 'name' | 'belief' | 'readAt' | 'source'> | ServiceRow,
   elsewhere: Pick<View, 'unmet' | 'hostLost'>,
 ): View {
-  const { derived, heldSince, ip, source, raw, role, mark, gone, since } = row.belief;
+  const { derived, heldSince, ip, source, raw, role, following, mark, gone, since } = row.belief;
   const mode = row.level === 'services' ? (row.service?.mode ?? row.facts?.mode) : undefined;
   return {
     key: row.key,
@@ -192,6 +196,7 @@ export function viewOf(
     ...(derived.reason === undefined ? {} : { reason: derived.reason }),
     ...(raw === null ? {} : { raw }),
     ...(role === null ? {} : { role }),
+    ...(following && { following }),
     ...(mode === undefined ? {} : { mode }),
   };
 }

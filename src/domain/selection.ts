@@ -4,8 +4,8 @@ import { type EntityKey, type Ip, instanceKey, parseIp, serviceKey } from './ide
 import { INSTANCE_VERBS, type InstanceVerb } from './instance.ts';
 import { instanceLane, type Known } from './plan.ts';
 import { printable } from './printable.ts';
-import { isOfType, SERVICE_VERBS, type Service, type ServiceVerb } from './service.ts';
-import { switchTargets } from './switchover.ts';
+import { isClusterVerb, isOfType, SERVICE_VERBS, type Service, type ServiceVerb } from './service.ts';
+import { switchoverTargets } from './switchover.ts';
 import type { View } from './view.ts';
 
 /** One target of a command: what is done to it, in its lane. */
@@ -62,15 +62,16 @@ function worldTargets(command: Command, known: Known): Selected {
 
 function serviceTargets(command: Command, known: Known): Selected {
   const upTo = BOOTSTRAPS.get(command.action);
-  if (!upTo && command.action !== 'switch' && command.action !== 'join' && !isServiceVerb(command.action))
+  const { action } = command;
+  if (!upTo && !isClusterVerb(action) && action !== 'join' && !isServiceVerb(action))
     return refuse('ER0202', command.action, `allowed for services are ${verbsOf(SERVICE_ACTIONS)}`);
   // What nobody has named, nobody has thought of: another master is meant for one cluster.
-  if (command.action === 'switch' && (command.group === 'all' || command.group === 'local'))
-    return refuse('ER0203', command.group, 'a switch is for the service that is to be the master, or for a cluster, by name');
+  if (isClusterVerb(action) && (command.group === 'all' || command.group === 'local'))
+    return refuse('ER0203', command.group, `a ${action} is for the service that is to be the master, or for a cluster, by name`);
   const services = selectServices(command, known.services);
   if (services.length === 0) return refuse('ER0203', command.group, unselected(command, known));
-  if (command.action === 'switch') return { targets: switchTargets(services, known) };
-  if (command.action === 'join') return joinTargets(command, services, known);
+  if (isClusterVerb(action)) return { targets: switchoverTargets(action, services, known) };
+  if (action === 'join') return joinTargets(command, services, known);
   return {
     targets: services.map((service) =>
       upTo

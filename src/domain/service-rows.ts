@@ -77,6 +77,7 @@ export function createServiceRows(options: {
       ip: row.service?.ip ?? facts.ip ?? null,
       raw: null,
       role: facts.role ?? row.service?.status ?? null,
+      ...(facts.following && { following: facts.following }),
       mark: facts.runId ?? null,
       gone: false,
     });
@@ -132,7 +133,8 @@ export function createServiceRows(options: {
         const before = see(row);
         unread.delete(row);
         row.counting = true;
-        row.belief = believe(row, lost, sweep, { ...row.belief, raw: null });
+        const { following: _, ...rest } = row.belief;
+        row.belief = believe(row, lost, sweep, { ...rest, raw: null });
         sweep.note('silent', before, see(row));
       }
     },

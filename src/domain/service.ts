@@ -21,11 +21,25 @@ export type ServiceState =
 export type ServiceVerb = 'install' | 'start' | 'stop' | 'restart' | 'remove' | 'sync';
 export const SERVICE_VERBS = ['install', 'start', 'stop', 'restart', 'remove', 'sync'] as const satisfies readonly ServiceVerb[];
 
-/** What is done with a whole cluster: `switch` makes the service that it names the master. */
-export type ClusterVerb = 'switch';
+/** What is done with a whole cluster: both make the service that they name the master, `failover` in the place of one that is lost. */
+export type ClusterVerb = 'switch' | 'failover';
+export const CLUSTER_VERBS = ['switch', 'failover'] as const satisfies readonly ClusterVerb[];
+export const isClusterVerb = (verb: string): verb is ClusterVerb => (CLUSTER_VERBS as readonly string[]).includes(verb);
 
-/** The steps of a planned change of master, in their order; `revert` takes the place of those that are left, where one fails. */
-export type SwitchoverStep = 'check' | 'read-only' | 'catch-up' | 'promote' | 'route' | 're-point' | 'revert';
+/**
+ * The steps of a change of master, in their order: of a planned one `check`, `read-only` and `catch-up`, of a failover `confirm` and
+ * `gather`, then of both the rest. `revert` takes the place of those that are left, where a planned one fails in time.
+ */
+export type SwitchoverStep =
+  | 'check'
+  | 'read-only'
+  | 'catch-up'
+  | 'confirm'
+  | 'gather'
+  | 'promote'
+  | 'route'
+  | 're-point'
+  | 'revert';
 
 /** What one source saw of one service. A missing rung in `holds` means "this source cannot know", never "no". */
 export interface ServiceFacts {
@@ -37,6 +51,8 @@ export interface ServiceFacts {
   readonly runId?: string;
   readonly role?: Role;
   readonly lagMs?: number;
+  /** Of one that follows the wanted master of its cluster. Missing where it cannot say. */
+  readonly following?: Following;
   /**
    * Of a balancer or proxy: the services that it has as up backends right now, by name, as its own admin interface or a query
    * through it says. Missing where it could not be asked.
@@ -47,6 +63,14 @@ export interface ServiceFacts {
   /** Where it runs, from sources that know services which the configuration does not. */
   readonly ip?: Ip;
   readonly mode?: string;
+}
+
+/** What one that follows a master says of that. */
+export interface Following {
+  /** Whether it hears its master; null while it is connecting, and cannot say yet. */
+  readonly hears: boolean | null;
+  /** Whether it could take its place, as far as it can be known from itself alone. */
+  readonly isFit: boolean;
 }
 
 /** A configured service. */

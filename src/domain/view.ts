@@ -1,7 +1,7 @@
 import type { Code } from './codes.ts';
 import type { EntityKey, Instant, Ip, Level } from './identity.ts';
 import { INSTANCE_RUNGS, type InstanceState } from './instance.ts';
-import type { Role, ServiceState } from './service.ts';
+import type { Following, Role, ServiceState } from './service.ts';
 
 /** What the inventory believes of one entity, derived from all facts. */
 export interface View {
@@ -18,6 +18,8 @@ export interface View {
   /** The source that is believed for this entity's existence. */
   readonly source: string | null;
   readonly role?: Role;
+  /** What one that follows the wanted master of its cluster says of it. */
+  readonly following?: Following;
   /** The service's mode. */
   readonly mode?: string;
   /** The provider's own word. */

@@ -17,7 +17,14 @@ import { excerpt } from '../domain/excerpt.ts';
 import type { Problem } from '../domain/heartbeat.ts';
 import type { Instant } from '../domain/identity.ts';
 import { inParallel } from '../domain/in-parallel.ts';
-import type { Service, ServiceFacts, ServiceState, ServiceVerb, SwitchoverStep } from '../domain/service.ts';
+import {
+  isClusterVerb,
+  type Service,
+  type ServiceFacts,
+  type ServiceState,
+  type ServiceVerb,
+  type SwitchoverStep,
+} from '../domain/service.ts';
 import { FleetError, isFleetError, messageOf } from '../errors.ts';
 import { createTurns } from '../turns.ts';
 import { doneSteps } from './done-steps.ts';
@@ -163,7 +170,7 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     const bound = services?.get(what.name);
     if (!bound) return { subject: what.name, code: 'ER0205', message: `no service ${what.name} is configured` };
     try {
-      if (what.verb === 'switch') {
+      if (isClusterVerb(what.verb)) {
         await switchStep(step as SwitchoverStep, bound, { bound: [...(services?.values() ?? [])], among }, permit, signal);
         return null;
       }

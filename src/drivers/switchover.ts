@@ -1,4 +1,4 @@
-import type { AnyServiceKind, Neighbours, Permit, StepOf, Switchover } from '../contracts.ts';
+import type { AnyServiceKind, Failover, Neighbours, Permit, StepOf, Switchover } from '../contracts.ts';
 import { serviceKey } from '../domain/identity.ts';
 import type { Service, SwitchoverStep } from '../domain/service.ts';
 import { FleetError } from '../errors.ts';
@@ -28,6 +28,7 @@ export function createSwitchoverSteps(driver: {
     // Whose role it is may change while a step runs: to that step, roles are as they were when it began.
     const [service, bound] = [asIs(to).service, around.bound.map(asIs)];
     const switchover: Switchover<never> | undefined = kind.switchover;
+    const failover: Failover<never> | undefined = kind.failover;
     if (!switchover || service.cluster === undefined)
       throw new FleetError('ER0202', `${service.name} is of no cluster that follows a master`);
     const members = bound.filter((one) => one.service.cluster === service.cluster && one.kind.switchover !== undefined);
@@ -44,6 +45,24 @@ export function createSwitchoverSteps(driver: {
           service,
           step,
           (_, ...rest) => switchover[step]({ to: service, from: from.service, others: servicesOf(others) }, ...rest),
+          permit,
+          signal,
+        );
+      case 'confirm':
+        if (!from) return;
+        return carryOut(
+          service,
+          step,
+          (_, ...rest) =>
+            mustFailOver(failover, service).confirm({ to: service, from: from.service, others: servicesOf(others) }, ...rest),
+          permit,
+          signal,
+        );
+      case 'gather':
+        return carryOut(
+          service,
+          step,
+          (_, ...rest) => mustFailOver(failover, service).gather({ to: service, others: servicesOf(others) }, ...rest),
           permit,
           signal,
         );
@@ -77,6 +96,11 @@ export function createSwitchoverSteps(driver: {
       return carryOut(one.service, step, run, permit, signal);
     }
   };
+}
+
+function mustFailOver(failover: Failover<never> | undefined, { mode }: Service<never>): Failover<never> {
+  if (failover) return failover;
+  throw new FleetError('ER0202', `a ${mode} takes no place of a lost master`);
 }
 
 const asIs = ({ kind, service }: Bound): Bound => ({ kind, service: { ...service } });

@@ -3,7 +3,14 @@ import { CODE_OF_STATE, type KnownCode } from '../domain/codes.ts';
 import { subjectText } from '../domain/command.ts';
 import type { Problem } from '../domain/heartbeat.ts';
 import type { Instant, Ip } from '../domain/identity.ts';
-import type { Service, ServiceFacts, ServiceRung, ServiceState, ServiceVerb } from '../domain/service.ts';
+import {
+  isClusterVerb,
+  type Service,
+  type ServiceFacts,
+  type ServiceRung,
+  type ServiceState,
+  type ServiceVerb,
+} from '../domain/service.ts';
 import { FleetError } from '../errors.ts';
 import type { Agenda } from './simulated-agenda.ts';
 import type { Side } from './simulated-driver.ts';
@@ -151,7 +158,7 @@ export function createServices(
       if (what.level !== 'services') return problem(subjectText(what.subject), 'ER0229', 'services have no instances');
       const server = servers.get(what.name);
       if (!server) return problem(what.name, 'ER0205', 'the simulated fleet has no such service');
-      if (what.verb === 'switch') return problem(what.name, 'ER0229', 'no master is changed in the simulated cloud');
+      if (isClusterVerb(what.verb)) return problem(what.name, 'ER0229', 'no master is changed in the simulated cloud');
       return apply(server, (step as ServiceStep | undefined) ?? STEP_OF_VERB[what.verb]);
     },
     bind(configured) {

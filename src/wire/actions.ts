@@ -1,6 +1,7 @@
 import type { ListedAction } from '../domain/action.ts';
 import { type EntityKey, levelOf, nameOf, serviceKey } from '../domain/identity.ts';
 import type { InstanceRung } from '../domain/instance.ts';
+import { isClusterVerb } from '../domain/service.ts';
 import type { ActionRow, ActionsDocument } from './document.ts';
 import { isoTime } from './time.ts';
 import { awaited } from './trigger.ts';
@@ -37,7 +38,7 @@ function actionRow(action: ListedAction): ActionRow {
 function doneBy({ do: what, lane }: ListedAction): Done {
   if (what.level === 'services') {
     // Which cluster it is of, a reader may not know.
-    const own = what.verb === 'switch' ? null : serviceKey(what.name);
+    const own = isClusterVerb(what.verb) ? null : serviceKey(what.name);
     return { do_level: 'services', do_group: what.name, do_action: what.verb, lane: own };
   }
   const { subject } = what;

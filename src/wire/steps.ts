@@ -13,7 +13,7 @@ import {
   wantedKey,
 } from '../domain/identity.ts';
 import type { InstanceRung, InstanceVerb } from '../domain/instance.ts';
-import { SERVICE_VERBS } from '../domain/service.ts';
+import { CLUSTER_VERBS, isClusterVerb, SERVICE_VERBS } from '../domain/service.ts';
 import type { FleetError } from '../errors.ts';
 import type { ActionRow, ActionsDocument } from './document.ts';
 import { oneOf, type Path, pathText, refusal, shown } from './refusal.ts';
@@ -57,7 +57,7 @@ export const toSteps = ({ body }: ActionsDocument, options: StepsOptions): reado
   });
 
 function serviceSteps(row: ActionRow, at: Path, options: StepsOptions): readonly Step[] {
-  const verb = verbOf(row, at, [...SERVICE_VERBS, 'switch'] as const);
+  const verb = verbOf(row, at, [...SERVICE_VERBS, ...CLUSTER_VERBS]);
   return servicesOf(row, at, options).map(({ name, ip, cluster }) => ({
     lane: row.lane === undefined ? laneOf({ name, cluster }, verb) : asEntityKey(row.lane),
     when: triggerOf(row, at, name, options.services),
@@ -66,7 +66,7 @@ function serviceSteps(row: ActionRow, at: Path, options: StepsOptions): readonly
 }
 
 const laneOf = (of: { readonly name: string; readonly cluster?: string | undefined }, verb: string): EntityKey =>
-  verb === 'switch' && of.cluster !== undefined ? clusterKey(of.cluster) : serviceKey(of.name);
+  isClusterVerb(verb) && of.cluster !== undefined ? clusterKey(of.cluster) : serviceKey(of.name);
 
 function instanceStep(row: ActionRow, at: Path, options: StepsOptions): Step {
   const verb = verbOf(row, at, INSTANCE_VERBS);

@@ -77,7 +77,7 @@ describe('a cluster', () => {
   const lookAt = (seen: Seen, services = SHOP) => lookAtCluster('shop', seeing(seen, services));
 
   test('lacks nothing where its master is one, its replicas follow, and its balancers route', () => {
-    expect(lookAt(WELL)).toEqual({ name: 'shop', master: 'db1', lacking: null, readAt: 1 });
+    expect(lookAt(WELL)).toEqual({ name: 'shop', master: 'db1', lacking: null, isFenced: false, readAt: 1 });
   });
 
   test.each<[string, Seen, string]>([

@@ -13,6 +13,7 @@ const LOST: Look = {
   readAt: asInstant(1),
   cannot: null,
   isActing: false,
+  failsOverTo: null,
 };
 const policy = { ...DEFAULT_POLICY, dwellMs: 0, dwellReadings: 1 };
 
@@ -32,7 +33,7 @@ test.each<[string, Partial<Look>, object]>([
 
 test('the loss of a service begins anew where that of its instance has ended', () => {
   const key = asEntityKey('services/db1');
-  const lost = { key, cluster: 'shop', is: 'lost', cannot: null, isActing: false } as const;
+  const lost = { key, cluster: 'shop', is: 'lost', cannot: null, isActing: false, failsOverTo: null } as const;
   const onHost = (unit: string, why: string): Omit<Look, 'readAt'> => ({ ...lost, unit, why });
   const slow = { ...DEFAULT_POLICY, dwellMs: 4000, dwellReadings: 1 };
   let standings: Parameters<typeof decideRecovery>[1] = new Map();

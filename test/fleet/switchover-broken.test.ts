@@ -1,14 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Fleet, Shell, Store } from 'fleetbeat';
+import type { Fleet, Store } from 'fleetbeat';
 import { memory } from 'fleetbeat/adapters/memory';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isThorough } from '../properties/runs.ts';
 import { type ClusterStage, clusterStage, viewOf } from '../support/cluster-stage.ts';
 import { type JournalingWriter, lostOf } from '../support/journaling-writer.ts';
+import { type Death, isStep, mortalShell, signalled } from '../support/mortal-shell.ts';
 import { requires } from '../support/servers.ts';
-
-/** Where a process dies: before its next call to a host is made, or after it, before the answer. */
-type Death = { readonly at: number; readonly is: 'before' | 'after' };
 
 const DEATHS: readonly Death[] = Array.from({ length: 7 }, (_, i) => i + 1)
   .flatMap((at): readonly Death[] => [
@@ -144,7 +142,7 @@ requires('mariadbd')('a change of master', () => {
       const [from = ''] = stage.masters(fleet);
       const to = from === 'db1' ? 'db2' : 'db1';
       await fleet.stop();
-      const dying = mortal(at, is);
+      const dying = mortalShell({ at, is });
       fleet = await stage.open({ store }, dying.shell);
       const watched = stage.watchWritable();
       const { started } = await command('switch', to);
@@ -193,25 +191,6 @@ requires('mariadbd')('a change of master', () => {
   });
 });
 
-/** Whether a call to a host is fenced, as those are that change something. */
-const isStep = (argv: readonly string[]): boolean => argv.some((word) => word.includes('flock'));
-
-/** A shell of a process that dies with one of its calls that change something: nothing is heard of it, or of any later one. */
-function mortal(at: number, is: Death['is']) {
-  const { promise: death, resolve: die } = signalled();
-  let calls = 0;
-  const shell = (real: Shell): Shell => ({
-    ...real,
-    async run(...call) {
-      if (!isStep(call[1]) || ++calls < at) return real.run(...call);
-      if (calls === at && is === 'after') await real.run(...call);
-      die();
-      return new Promise(() => {});
-    },
-  });
-  return { death, shell };
-}
-
 /** A store whose first swap or creation of the wanted roles fails before or after it was made. */
 function losing(store: Store, is: Death['is']): Store & { lost(): number } {
   let lost = 0;
@@ -224,12 +203,4 @@ function losing(store: Store, is: Death['is']): Store & { lost(): number } {
       throw new Error('the store did not answer');
     };
   return { ...store, add: failing(store.add), swap: failing(store.swap), lost: () => lost };
-}
-
-function signalled(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve = () => {};
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }

@@ -4,6 +4,8 @@ import {
   type ClusterInput,
   clusterMachine,
   type EntityEmitted,
+  type FenceInput,
+  type FenceOutput,
   type PerformInput,
   type PerformOutput,
   type RecordInput,
@@ -17,9 +19,10 @@ const KEY = clusterKey('shop');
 /** The chart of a cluster whose master is `db1`, with its clock, its heartbeats and its effects in the test's hand. */
 export function stageCluster() {
   const perform = handmade<PerformInput, PerformOutput>();
+  const fence = handmade<FenceInput, FenceOutput>();
   const record = handmade<RecordInput, void>();
   const machine = clusterMachine.provide({
-    actors: { perform: perform.logic, record: fromPromise<void, RecordInput>(record.effect) },
+    actors: { perform: perform.logic, fence: fence.logic, record: fromPromise<void, RecordInput>(record.effect) },
   });
   const emitted: EntityEmitted[] = [];
   let now = 0;
@@ -32,17 +35,18 @@ export function stageCluster() {
     return opened.start();
   }
 
-  const switching = (to: string, token: string, begun: Begun | null = null) =>
+  const change = (verb: 'switch' | 'failover', to: string, token: string, begun: Begun | null = null) =>
     ({
-      type: 'switch',
+      type: verb,
       now: asInstant(now),
       token: asToken(token),
-      do: { level: 'services', name: to, verb: 'switch' },
+      do: { level: 'services', name: to, verb },
       begun,
     }) as const;
 
   return {
     perform,
+    fence,
     record,
     emitted,
     snapshot: () => actor.getSnapshot(),
@@ -50,13 +54,15 @@ export function stageCluster() {
     operation: () => pathOf(actor.getSnapshot().value.operation),
     hasTag: (tag: 'settled' | 'busy' | 'committed' | 'attention') => actor.getSnapshot().hasTag(tag),
     switch: (to: string, { token = 'A', begun }: { token?: string; begun?: Begun } = {}) =>
-      actor.send(switching(to, token, begun)),
-    maySwitch: (to: string) => actor.getSnapshot().can(switching(to, 'B')),
+      actor.send(change('switch', to, token, begun)),
+    maySwitch: (to: string) => actor.getSnapshot().can(change('switch', to, 'B')),
+    failOver: (to: string, { token = 'A', begun }: { token?: string; begun?: Begun } = {}) =>
+      actor.send(change('failover', to, token, begun)),
     cancel: (token = 'A') => actor.send({ type: 'cancel', now: asInstant(now), token: asToken(token), reason: 'ER0217' }),
     /** A look at the cluster a second later, at what was read in that instant unless it says otherwise. */
     beat(view: Partial<ClusterHeartbeat['view']> = {}, { after = 1000, fresh = true } = {}) {
       now += after;
-      const seen = { name: 'shop', master: 'db1', lacking: null, readAt: asInstant(now), ...view };
+      const seen = { name: 'shop', master: 'db1', lacking: null, isFenced: false, readAt: asInstant(now), ...view };
       actor.send({ type: 'heartbeat', now: asInstant(now), fresh, view: seen });
     },
     accept: () => perform.answer({ acceptedAt: asInstant(now) }),

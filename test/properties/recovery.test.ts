@@ -56,7 +56,8 @@ function play(beats: readonly (readonly Seen[])[], policy: RecoveryPolicy, check
     const looks = beat.map(({ is, why, isOver, cannot, isOnHost }, i): Look => {
       const key = KEYS[i] ?? asEntityKey('services/none');
       const isActing = standings.get(key)?.state === 'acting' && !isOver;
-      return { key, cluster: clusterOf(i), is, why, unit: isOnHost ? `host ${i % 2}` : key, readAt: now, cannot, isActing };
+      const unit = isOnHost ? `host ${i % 2}` : key;
+      return { key, cluster: clusterOf(i), is, why, unit, readAt: now, cannot, isActing, failsOverTo: null };
     });
     const decision = decideRecovery(looks, standings, { now, policy });
     check({ looks, before: standings, decision, now });
@@ -99,7 +100,7 @@ test('what is begun is lost, wanted, in nobody else’s hands, and has been so l
           const beatsLost = look.is === 'lost' && !look.isActing ? (wasActing ? 0 : (lostFor.get(look.key) ?? 0)) + 1 : 0;
           lostFor.set(look.key, beatsLost);
           if (!decision.act.includes(look.key)) continue;
-          expect(look).toMatchObject({ is: 'lost', cannot: null, isActing: false });
+          expect(look).toMatchObject({ is: 'lost', cannot: null, isActing: false, failsOverTo: null });
           expect(beatsLost).toBeGreaterThanOrEqual(policy.dwellReadings);
           expect((beatsLost - 1) * BEAT_MS).toBeGreaterThanOrEqual(policy.dwellMs);
           const fall = before.get(look.key)?.falls.find(({ cause }) => cause === look.why);
@@ -144,7 +145,8 @@ test('what stays lost and can be acted on is acted on, ever more seldom, until i
       for (let beat = 0; beat < 400 && standings.get(key)?.state !== 'gave-up'; beat++) {
         now = asInstant(now + BEAT_MS);
         const isActing = standings.get(key)?.state === 'acting' && now - (begunAt.at(-1) ?? 0) < takes * BEAT_MS;
-        const look: Look = { key, cluster: 'a', is: 'lost', why: 'stopped', unit: key, readAt: now, cannot: null, isActing };
+        const lost = { key, cluster: 'a', is: 'lost', why: 'stopped', unit: key, cannot: null, failsOverTo: null } as const;
+        const look: Look = { ...lost, readAt: now, isActing };
         const decision = decideRecovery([look], standings, { now, policy });
         if (decision.act.includes(key)) begunAt.push(now);
         standings = decision.standings;
@@ -168,6 +170,7 @@ test('every number of it has a default', () => {
     readAt: asInstant(1),
     cannot: null,
     isActing: false,
+    failsOverTo: null,
   };
   const { standings } = decideRecovery([one], new Map(), { now: asInstant(1), policy: DEFAULT_POLICY });
   expect(standings.get(one.key)).toMatchObject({ state: 'suspect', next: 1 + DEFAULT_POLICY.dwellMs });

@@ -17,15 +17,20 @@ import { expect } from 'vitest';
 import { processesIn } from './host-stage.ts';
 import { JOURNAL_TABLE, type JournalingWriter, startJournalingWriter } from './journaling-writer.ts';
 import { type MariadbStage, mariadbStage } from './mariadb-stage.ts';
+import { type PowerSwitch, powerSwitch } from './power-switch.ts';
 import { freePort, loopback } from './servers.ts';
 import { turns } from './turns.ts';
 
 export const DATABASES = ['db1', 'db2', 'db3'] as const;
 
 /** A cluster `shop` of three databases behind a balancer `lb1`, on real servers; fleets on it come and go. */
-export interface ClusterStage extends Pick<MariadbStage, 'sql' | 'kill' | 'pid'> {
+export interface ClusterStage extends Pick<MariadbStage, 'sql' | 'kill' | 'pid' | 'freeze' | 'thaw'> {
+  /** Of the host of a database. */
+  power(name: string): PowerSwitch;
+  /** The sshd of a database's host. */
+  sshd(name: string): MariadbStage['hosts'][number];
   /** A fleet that leads, once it has read everything. */
-  open(options: Pick<FleetOptions, 'store' | 'inspect'>, shell?: (real: Shell) => Shell): Promise<Fleet>;
+  open(options: Pick<FleetOptions, 'store' | 'inspect' | 'recover' | 'policy'>, shell?: (real: Shell) => Shell): Promise<Fleet>;
   /** Beats until `done`. */
   until(fleet: Fleet, done: () => boolean): Promise<void>;
   /** Brings it up, with a table for a writer. */
@@ -44,13 +49,20 @@ export interface ClusterStage extends Pick<MariadbStage, 'sql' | 'kill' | 'pid'>
   close(): Promise<void>;
 }
 
+/** What a connection to a server ends with that has died or is not there. */
+const ABSENT = /^(ECONNREFUSED|ENOENT|ECONNRESET|EPIPE|PROTOCOL_CONNECTION_LOST|ER_SERVER_SHUTDOWN)$/;
+
 export const viewOf = (fleet: Fleet, name: string): View | undefined => fleet.views().find((view) => view.name === name);
 
 export async function clusterStage(settings: object = {}): Promise<ClusterStage> {
   const stage = await mariadbStage([1, 2, 3, 4].map(loopback));
+  const powers = new Map<string, PowerSwitch>();
   const lb = loopback(4);
   const writes = await freePort(lb);
-  for (const [i, name] of DATABASES.entries()) await stage.service(name, i, i === 0 ? 'master' : 'slave', settings);
+  for (const [i, name] of DATABASES.entries()) {
+    await stage.service(name, i, i === 0 ? 'master' : 'slave', settings);
+    powers.set(name, await powerSwitch(sshdOf(name), () => stage.kill(name)));
+  }
   const services: readonly ServiceInput[] = [
     ...DATABASES.map(
       (name, i): ServiceInput => ({
@@ -72,6 +84,11 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     },
   ];
 
+  function sshdOf(name: string): MariadbStage['hosts'][number] {
+    return stage.hosts[(DATABASES as readonly string[]).indexOf(name)] ?? expect.unreachable(name);
+  }
+  const powerOf = (name: string) => powers.get(name) ?? expect.unreachable(name);
+
   const until: ClusterStage['until'] = async (fleet, done) => {
     const end = performance.now() + 30_000;
     while (!done() && performance.now() < end) {
@@ -91,13 +108,19 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
   const administrator = (name: string) =>
     mysql.createConnection({ socketPath: join(stage.folder, name, 'run', 'mariadb.sock'), user: 'root' });
 
+  /** Who is not there takes none. */
   async function isWritable(name: string): Promise<boolean> {
-    const connection = await administrator(name);
     try {
-      const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@read_only AS readOnly');
-      return Number(row?.readOnly) === 0;
-    } finally {
-      connection.destroy();
+      const connection = await administrator(name);
+      try {
+        const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@read_only AS readOnly');
+        return Number(row?.readOnly) === 0;
+      } finally {
+        connection.destroy();
+      }
+    } catch (error) {
+      expect((error as { readonly code?: string }).code).toMatch(ABSENT);
+      return false;
     }
   }
 
@@ -105,6 +128,10 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     sql: stage.sql,
     kill: stage.kill,
     pid: stage.pid,
+    freeze: stage.freeze,
+    thaw: stage.thaw,
+    power: powerOf,
+    sshd: sshdOf,
     until,
     isWell,
     writable,
@@ -112,13 +139,23 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
       const kinds = [stage.kind, haproxy()];
       const fleet = createFleet({
         drivers: {
-          instances: [probed(local({ instances: stage.hosts.map(({ address }) => ({ ip: address })) }), stage.shell)],
+          instances: [
+            probed(
+              local({
+                instances: stage.hosts.map(({ address }, i) => {
+                  const { status, start, stop } = powers.get(DATABASES[i] ?? '') ?? {};
+                  return { ip: address, ...(status && { status }), ...(start && { start }), ...(stop && { stop }) };
+                }),
+              }),
+              stage.shell,
+            ),
+          ],
           services: [overShell(kinds, shellOf(stage.shell))],
         },
         kinds,
         services,
-        policy: { freshMs: 1000, backoffMs: 50, backoffMaxMs: 200 },
         ...options,
+        policy: { freshMs: 1000, backoffMs: 50, backoffMaxMs: 200, ...options.policy },
       });
       await until(fleet, () => fleet.role === 'leader');
       return fleet;
@@ -155,6 +192,7 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     writer: (perSecond) =>
       startJournalingWriter({ host: lb, port: writes, user: 'app', password: 'app', perSecond, connections: 8 }),
     async close() {
+      for (const power of powers.values()) await power.close();
       for (const pid of processesIn(join(stage.folder, 'lb1'))) process.kill(pid, 'SIGKILL');
       await stage.close();
     },

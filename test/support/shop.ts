@@ -58,9 +58,11 @@ export interface ShopOptions extends Pick<FleetOptions, 'recover' | 'policy'> {
   readonly everyMs: number;
   /** The size of each machine's disk, in MiB. Default: no limit. */
   readonly diskMb?: number;
+  /** More settings of the databases. */
+  readonly databases?: object;
 }
 
-export async function openShop({ everyMs, diskMb, recover = {}, policy = {} }: ShopOptions): Promise<Shop> {
+export async function openShop({ everyMs, diskMb, databases = {}, recover = {}, policy = {} }: ShopOptions): Promise<Shop> {
   const user = makeSshKey();
   const machines = await startMachines({ ips: IPS, authorizedKeys: [user.publicKey], ...(diskMb !== undefined && { diskMb }) });
   const all = IPS.map((ip) => machines.at(ip));
@@ -76,7 +78,7 @@ export async function openShop({ everyMs, diskMb, recover = {}, policy = {} }: S
   const kinds = [mariadb(), memcache(), haproxy(), keepalived(), mysqlProxy()];
   const cloud = local({ instances: power.instances, deadlineMs: 20_000 });
   const store = sqlite(join(serverFolder('shop'), 'fleetbeat.db'));
-  const services = shopServices();
+  const services = shopServices(databases);
   const failed = new Map<string, string>();
 
   const fleet = createFleet({
@@ -166,7 +168,7 @@ export async function openShop({ everyMs, diskMb, recover = {}, policy = {} }: S
 
 const HAS_PROGRAMS = 'for each in mariadbd memcached haproxy keepalived; do command -v "$each" || exit; done';
 
-function shopServices(): readonly ServiceInput[] {
+function shopServices(databases: object): readonly ServiceInput[] {
   const monitor = { password: secret('monitors-its') };
   const database = {
     memoryMb: 8,
@@ -176,6 +178,7 @@ function shopServices(): readonly ServiceInput[] {
     monitor,
     replication: { password: secret('replicates-it') },
     answerMs: 4000,
+    ...databases,
   };
   const balancer = { addresses: [VIP as Ip], checkUser: 'balancer', ...PORTS };
   const moving = { addresses: [`${VIP}/24`], advertMs: 500 };

@@ -1,5 +1,5 @@
 import { excerpt } from '../../../src/domain/excerpt.ts';
-import type { Role } from '../../../src/domain/service.ts';
+import type { Following, Role } from '../../../src/domain/service.ts';
 import { type Gtid, gtidText, isReached } from './gtid.ts';
 import type { Mariadb } from './service.ts';
 import type { ReplicaError, ReplicaStatus, ServerStatus } from './status.ts';
@@ -46,6 +46,20 @@ function obstacleOfReplica(of: Mariadb, status: ServerStatus, master: Mariadb | 
 
 export const isFollowing = ({ master: { host, port } }: ReplicaStatus, master: Mariadb): boolean =>
   host === master.ip && port === master.settings.port;
+
+/** What a replica says of a master: nothing where it follows another, or does not fetch. */
+export function followingOf(status: ServerStatus, master: Mariadb): Following | null {
+  const { replica, hasLog, isReadOnly } = status;
+  if (!replica || !isFollowing(replica, master)) return null;
+  const { fetchError, fetching, replaying, replayError, usesGtid } = replica;
+  const isFit =
+    writtenHere(status).length === 0 && hasLog && isReadOnly && usesGtid && replaying === 'Yes' && replayError === null;
+  if (fetchError) return { hears: !UNHEARD.has(fetchError.number), isFit };
+  return fetching === 'No' ? null : { hears: fetching === 'Yes' ? true : null, isFit };
+}
+
+/** The numbers of a replica that gets no answer at all. */
+const UNHEARD: ReadonlySet<number> = new Set([2002, 2003, 2006, 2012, 2013, 2026]);
 
 /** What a server has written itself since it follows another. Its master never has these. */
 export const writtenHere = ({ current, replayed, serverId }: ServerStatus): readonly Gtid[] =>

@@ -76,7 +76,7 @@ export const switchover = (from: Servers): Switchover<MariadbSettings> => ({
 });
 
 /** @throws FleetError ER0252 where one of them accepts writes; one that does not answer, takes none when it starts */
-async function nobodyWrites(others: readonly Mariadb[], from: Servers, signal: AbortSignal): Promise<void> {
+export async function nobodyWrites(others: readonly Mariadb[], from: Servers, signal: AbortSignal): Promise<void> {
   const answers = await Promise.all(others.map(async (one) => ({ one, answer: await readStatus(from, one, signal) })));
   for (const { one, answer } of answers)
     if (answer.kind === 'sound' && !answer.status.isReadOnly)

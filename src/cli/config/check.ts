@@ -159,15 +159,19 @@ const recoveredExist: Contradiction = ({ services, recover }) => {
     services: services.map(({ name }) => name),
     clusters: [...new Set(services.flatMap(({ cluster }) => cluster ?? []))],
   };
-  for (const what of ['services', 'clusters'] as const) {
+  for (const [what, kind] of [
+    ['services', 'services'],
+    ['clusters', 'clusters'],
+    ['failover', 'clusters'],
+  ] as const) {
     const names = recover[what] ?? [];
     if (names === 'all') continue;
-    const index = names.findIndex((name) => !known[what].includes(name));
+    const index = names.findIndex((name) => !known[kind].includes(name));
     const name = names[index];
     if (name === undefined) continue;
     const path = ['recover', what, index];
-    const others = allowedWords(name, known[what]) || 'there are none';
-    return { path, found: found(path, name), allowed: `one of the ${what}: ${others}` };
+    const others = allowedWords(name, known[kind]) || 'there are none';
+    return { path, found: found(path, name), allowed: `one of the ${kind}: ${others}` };
   }
   return null;
 };

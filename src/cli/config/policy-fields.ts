@@ -8,6 +8,11 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 /** The limits of recovery: what they mean, and from where to where they mean anything. */
 const RECOVERY_LIMITS = {
+  witnesses: [
+    'Of provider, ssh, SQL from here and SQL from its replicas, so many have to say that a master is lost before a failover.',
+    1,
+    4,
+  ],
   dwellMs: ['How long a loss has to last before it is recovered from.', 0, LONGEST_MS],
   dwellReadings: ['In how many readings it has to be seen before that.', 1, 1000],
   holdDownMs: ['How long the next recovery waits after one that did not last; it doubles with each.', 0, LONGEST_MS],
@@ -22,9 +27,12 @@ const RECOVERY_LIMITS = {
   radiusPercent: ['So many in a hundred of its services are; where more are lost they are only observed.', 0, 100],
   recoveriesAtOnce: ['Recoveries under way in one cluster.', 1, 1000],
   recoveryMs: ['How long a recovery may take.', 1, LONGEST_MS],
-} as const satisfies Record<keyof RecoveryPolicy, readonly [meaning: string, least: number, most: number]>;
+} as const satisfies Record<keyof RecoveryLimits, readonly [meaning: string, least: number, most: number]>;
 
-const isRecoveryLimit = (name: string): name is keyof RecoveryPolicy => Object.hasOwn(RECOVERY_LIMITS, name);
+/** The limits of recovery, of failover too. */
+export type RecoveryLimits = RecoveryPolicy & Pick<Policy, 'witnesses'>;
+
+const isRecoveryLimit = (name: string): name is keyof RecoveryLimits => Object.hasOwn(RECOVERY_LIMITS, name);
 
 function fieldOf(name: string, byDefault: number) {
   if (!isRecoveryLimit(name)) return optional(f.wholeNumber(0, LONGEST_MS), byDefault);
@@ -33,10 +41,10 @@ function fieldOf(name: string, byDefault: number) {
 }
 
 /** The limits of recovery that are in force where a policy says so much. */
-export function recoveryLimits(policy: Partial<Policy>): RecoveryPolicy {
+export function recoveryLimits(policy: Partial<Policy>): RecoveryLimits {
   const inForce = { ...DEFAULT_POLICY, ...policy };
   const names = Object.keys(RECOVERY_LIMITS).filter(isRecoveryLimit);
-  return Object.fromEntries(names.map((name) => [name, inForce[name]])) as unknown as RecoveryPolicy;
+  return Object.fromEntries(names.map((name) => [name, inForce[name]])) as unknown as RecoveryLimits;
 }
 
 export const policyFields = Object.fromEntries(
@@ -46,4 +54,8 @@ export const policyFields = Object.fromEntries(
 export const recover = section({
   services: described('all, or their names.', optional(f.eitherOr(Array.isArray, list(f.name), f.word(['all'] as const)))),
   clusters: described('Clusters of which all services are.', optional(list(f.name))),
+  failover: described(
+    'Clusters of which a replica takes the place of a master that is lost for certain; all their services are recovered.',
+    optional(list(f.name)),
+  ),
 });

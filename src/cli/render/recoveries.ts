@@ -1,6 +1,6 @@
 import { type Instant, nameOf } from '../../domain/identity.ts';
-import type { RecoveryPolicy } from '../../domain/recovery.ts';
 import type { Recovery } from '../../index.ts';
+import type { RecoveryLimits } from '../config/policy-fields.ts';
 import { ageText, durationText } from '../duration.ts';
 import type { Look } from './look.ts';
 import { table } from './table.ts';
@@ -12,7 +12,7 @@ const timeOf = (at: Instant | null) => at && new Date(at).toISOString();
 
 export const recoveryRow = (
   { key, cluster, state, code, reason, cause, notWanted, since, lostSince, next, falls }: Recovery,
-  { recoveries }: RecoveryPolicy,
+  { recoveries }: Pick<RecoveryLimits, 'recoveries'>,
 ) => ({
   name: nameOf(key),
   cluster,
@@ -33,7 +33,7 @@ export const recoveryRow = (
 });
 
 /** The services that are kept as a table, and below it the limits in force. */
-export function recoveriesText(rows: readonly RecoveryRow[], limits: RecoveryPolicy, now: number, look: Look): string {
+export function recoveriesText(rows: readonly RecoveryRow[], limits: RecoveryLimits, now: number, look: Look): string {
   if (rows.length === 0) return 'nothing is kept: recover in the configuration, or keep of a service, says what is';
   const agoText = (at: string | null) => at && `${ageText(now - Date.parse(at))} ago`;
   const inText = (at: string | null) => at && (Date.parse(at) > now ? `in ${durationText(Date.parse(at) - now)}` : 'now');
@@ -55,9 +55,10 @@ export function recoveriesText(rows: readonly RecoveryRow[], limits: RecoveryPol
   return `${listed}\n\n${limitsText(limits).join('\n')}`;
 }
 
-const limitsText = (limits: RecoveryPolicy): readonly string[] => [
+const limitsText = (limits: RecoveryLimits): readonly string[] => [
   `recovered once lost for ${durationText(limits.dwellMs)} and ${limits.dwellReadings} readings; ${limits.recoveriesAtOnce} of a cluster at once, for at most ${durationText(limits.recoveryMs)}`,
   `observed only where more is lost at once than ${limits.radiusLeast} services or ${limits.radiusPercent} % of a cluster, whichever is more`,
   `held down for ${durationText(limits.holdDownMs)}, doubling up to ${durationText(limits.holdDownMaxMs)}; after ${limits.recoveries} recoveries from one cause somebody has to acknowledge it`,
   `forgotten once well for ${durationText(limits.wellMs)}`,
+  `a master is replaced, in clusters of recover.failover, where ${limits.witnesses} witnesses say that it is lost and nobody hears it`,
 ];
