@@ -33,6 +33,8 @@ export interface Pulse {
   isTold(): Promise<boolean>;
   /** Beats by itself, `everyMs` after each beat. */
   start(everyMs: number): void;
+  /** Has the next of these beats come after half that time: something was called, and its effect is waited for. */
+  hasten(): void;
   stop(): void;
 }
 
@@ -83,6 +85,10 @@ export function createPulse(fleet: {
   let isRecalled = false;
   let everyMs = 0;
   let timer: NodeJS.Timeout | undefined;
+  /** When the timer ends; null while a beat is under way. */
+  let nextAt: number | null = null;
+  /** Whether the wait that comes next, or is under way, is cut short. */
+  let isHastened = false;
   let stopped = false;
 
   function sourceOf(driver: AnyDriver, level: Level): Source {
@@ -229,12 +235,20 @@ export function createPulse(fleet: {
   const isWatched = (key: EntityKey): boolean => queue.lane(key).length > 0;
 
   async function loop(): Promise<void> {
+    nextAt = null;
+    isHastened = false;
     try {
       await beat();
     } catch (error) {
       events.emit('fault', { key: 'beat', error });
     }
-    if (!stopped) timer = setTimeout(loop, everyMs);
+    if (!stopped) wait(isHastened ? everyMs / 2 : everyMs);
+  }
+
+  function wait(ms: number): void {
+    clearTimeout(timer);
+    nextAt = performance.now() + ms;
+    timer = setTimeout(loop, ms);
   }
 
   return {
@@ -251,8 +265,12 @@ export function createPulse(fleet: {
     },
     start(every) {
       everyMs = every;
-      clearTimeout(timer);
-      timer = setTimeout(loop, 0);
+      wait(0);
+    },
+    hasten() {
+      if (isHastened || stopped || everyMs === 0) return;
+      isHastened = true;
+      if (nextAt !== null) wait(Math.max(0, Math.min(nextAt - performance.now(), everyMs / 2)));
     },
     stop() {
       stopped = true;
