@@ -230,7 +230,7 @@ export function createFleet(options: FleetOptions): Fleet {
     onStoreError,
   });
   const keeper = createKeeper(store, {
-    kept: keptAmong(roster.services, options.services ?? [], options.recover),
+    kept: keptAmong(roster.services, options.services ?? [], roster.kinds, options.recover),
     acts: options.recover?.acts ?? true,
     around: {
       known,

@@ -199,6 +199,16 @@ describe('a configuration', () => {
       'recover.clusters[0]: found "blog", allowed: one of the clusters: shop',
     ],
     [
+      'a cluster to fail over that is not there',
+      (configuration) => Object.assign(configuration, { recover: { failover: ['blog'] } }),
+      'recover.failover[0]: found "blog", allowed: one of the clusters: shop',
+    ],
+    [
+      'fewer witnesses than one',
+      (configuration) => Object.assign(configuration.policy, { witnesses: 0 }),
+      'policy.witnesses: found 0, allowed: a whole number from 1 to 4',
+    ],
+    [
       'a word for what is recovered that is none',
       (configuration) => Object.assign(configuration, { recover: { services: 'every' } }),
       'recover.services: found "every", allowed: all',
@@ -206,7 +216,7 @@ describe('a configuration', () => {
     [
       'a field of recover that is none',
       (configuration) => Object.assign(configuration, { recover: { acts: true } }),
-      'recover: found the unknown field "acts", allowed: services, clusters',
+      'recover: found the unknown field "acts", allowed: services, clusters, failover',
     ],
     [
       'a service that is perhaps kept',

@@ -31,6 +31,23 @@ test.each<[string, Partial<Look>, object]>([
   expect(standings.get(KEY)).toMatchObject(told);
 });
 
+test('a failover does not wait for another recovery of its cluster, which may wait for the lost master itself', () => {
+  const other: Look = { ...LOST, key: asEntityKey('services/db3'), unit: 'db3' };
+  const at = (now: number) => ({ now: asInstant(now), policy: { ...policy, radiusLeast: 5 } });
+  const { standings } = decideRecovery([other], new Map(), at(1000));
+  const decide = (failsOverTo: string | null) =>
+    decideRecovery(
+      [
+        { ...other, isActing: true },
+        { ...LOST, failsOverTo },
+      ],
+      standings,
+      at(2000),
+    ).act;
+  expect(decide(null)).toEqual([]);
+  expect(decide('db2')).toEqual([KEY]);
+});
+
 test('the loss of a service begins anew where that of its instance has ended', () => {
   const key = asEntityKey('services/db1');
   const lost = { key, cluster: 'shop', is: 'lost', cannot: null, isActing: false, failsOverTo: null } as const;

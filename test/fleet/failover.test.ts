@@ -155,6 +155,20 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       expect([rows('db2'), rows('db3')]).toEqual([['5'], ['5']]);
     });
 
+    test('is not waited for because a replica waits for it, which follows the new one then', { timeout: TEST_MS }, async () => {
+      await open(false);
+      stage.kill('db3');
+      await stage.until(fleet, () => viewOf(fleet, 'db3')?.state === 'stopped');
+      await stage.power('db1').off();
+      await miss('db2');
+      await command('start', 'db3');
+      await stage.until(fleet, () => viewOf(fleet, 'db3')?.state === 'up');
+      expect(fleet.actions()).toMatchObject([{ lane: 'services/db3', status: 'dispatching' }]);
+      await command('failover', 'shop');
+      await stage.until(fleet, () => isMaster('db2') && isRouted('db3') && fleet.actions().length === 0);
+      expect(viewOf(fleet, 'db3')?.following).toMatchObject({ hears: true });
+    });
+
     test('does not get one with transactions of its own', { timeout: TEST_MS }, async () => {
       await open(false);
       write('db2', 9);

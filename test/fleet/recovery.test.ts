@@ -303,7 +303,9 @@ test('a service says for itself whether it is kept, and what is not there is ref
   await fleet.beat();
   expect((await fleet.recovery()).map(({ key }) => key)).toEqual(['services/cache1']);
   expect(() => rival({ recover: { services: ['cache9'] } })).toThrow(expect.objectContaining({ code: 'ER0230' }));
-  expect(() => rival({ recover: { clusters: ['shops'] } })).toThrow(/known are shop/);
+  expect(() => rival({ recover: { clusters: ['shops'] } })).toThrow(/allowed are shop/);
+  // Nobody follows a master there.
+  expect(() => rival({ recover: { failover: ['shop'] } })).toThrow(/recover\.failover: found "shop"; allowed are none/);
   await expect(fleet.acknowledge('cache0')).rejects.toMatchObject({ code: 'ER0203' });
   await expect(fleet.acknowledge('cache1')).rejects.toMatchObject({ code: 'ER0206' });
 });
