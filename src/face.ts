@@ -108,7 +108,7 @@ export interface Reply {
   readonly rejected: readonly Problem[];
   readonly cancelled: readonly ActionId[];
   readonly targets: readonly { readonly key: EntityKey; readonly code: Code }[];
-  /** Why those of its actions wait that are held back by a maintenance: ER0238, by the id of the action. */
+  /** Why those of its actions wait that are held back, by the id of the action: ER0238 by a maintenance, ER0259 by a change of master. */
   readonly held: readonly Problem[];
 }
 
@@ -189,7 +189,7 @@ export interface Fleet extends AsyncDisposable {
   /** The live chart of an instance (by id or ip), service or cluster; kept alive until `release`. */
   actor(level: Level | 'clusters', nameOrIp: string): AnyActorRef;
   release(actor: AnyActorRef): void;
-  /** All that have not ended; with `held` where a maintenance holds one back. */
+  /** All that have not ended; with `held` where something holds one back. */
   actions(): readonly ListedAction[];
   /**
    * Begins a maintenance, or changes and prolongs one's own: what is observed goes on, whatever would touch its subject waits,

@@ -16,6 +16,7 @@ import type { Problem } from './domain/heartbeat.ts';
 import { asEntityKey, nameOf } from './domain/identity.ts';
 import { createInventory } from './domain/inventory.ts';
 import { intentOf, intentsOf } from './domain/kept.ts';
+import type { Hindrance } from './domain/look.ts';
 import { type Known, plan, planDo } from './domain/plan.ts';
 import { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
 import { outOfReach } from './domain/reach.ts';
@@ -132,16 +133,21 @@ export function createFleet(options: FleetOptions): Fleet {
     isCommitted: (cluster) => entities.isCommitted(cluster),
     inventory,
   });
-  const reasonAgainst = (what: Do): string | null =>
-    switchover.isCommitted(what) ? null : (maintenance.reasonAgainst(what) ?? switchover.reasonAgainst(what));
-  const hold = createHold({ reasonAgainst, onProblem });
+  const hindranceTo = (what: Do): Hindrance | null => {
+    if (switchover.isCommitted(what)) return null;
+    const maintained = maintenance.reasonAgainst(what);
+    if (maintained !== null) return { code: 'ER0238', message: maintained };
+    const changed = switchover.reasonAgainst(what);
+    return changed === null ? null : { code: 'ER0259', message: changed };
+  };
+  const hold = createHold({ hindranceTo, onProblem });
   const gate = createGate({
     queue,
     lease,
     now,
     isWarm: routing.isWarm,
     view: inventory.get,
-    allow: (what, view) => switchover.isCommitted(what) || (reasonAgainst(what) ?? options.allow?.(what, view) ?? true),
+    allow: (what, view) => switchover.isCommitted(what) || (hindranceTo(what)?.message ?? options.allow?.(what, view) ?? true),
   });
 
   const entities = createEntities({
@@ -237,7 +243,7 @@ export function createFleet(options: FleetOptions): Fleet {
       inventory,
       actions: queue.all,
       lane: queue.lane,
-      reasonAgainst,
+      hindranceTo,
       failsOver: new Set(options.recover?.failover),
     },
     queue,

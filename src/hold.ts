@@ -2,6 +2,7 @@ import { type Action, isLive, type ListedAction } from './domain/action.ts';
 import { type Do, doText } from './domain/command.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import type { Token } from './domain/identity.ts';
+import type { Hindrance } from './domain/look.ts';
 
 /** The actions that could go on by themselves, and have to wait. */
 export interface Hold {
@@ -15,21 +16,20 @@ export interface Hold {
 }
 
 export function createHold(fleet: {
-  readonly reasonAgainst: (what: Do) => string | null;
+  readonly hindranceTo: (what: Do) => Hindrance | null;
   readonly onProblem: (problem: Problem) => void;
 }): Hold {
   const told = new Map<Token, string>();
 
-  const reasonOf = (action: Action): string | null => (isLive(action) ? fleet.reasonAgainst(action.do) : null);
+  const hindranceOf = (action: Action): Hindrance | null => (isLive(action) ? fleet.hindranceTo(action.do) : null);
 
-  const problemOf = (action: Action): Problem => ({
-    subject: action.id,
-    code: 'ER0238',
-    message: `${doText(action.do)} waits: ${reasonOf(action) ?? 'no more'}`,
-  });
+  function problemOf(action: Action): Problem {
+    const { code, message } = hindranceOf(action) ?? { code: 'ER0227', message: 'no more' };
+    return { subject: action.id, code, message: `${doText(action.do)} waits: ${message}` };
+  }
 
   return {
-    isHeld: (action) => reasonOf(action) !== null,
+    isHeld: (action) => hindranceOf(action) !== null,
     problemOf,
     tell(action) {
       const problem = problemOf(action);
@@ -41,8 +41,8 @@ export function createHold(fleet: {
       told.delete(action.token);
     },
     listed(action) {
-      const held = reasonOf(action);
-      return held === null ? action : { ...action, held };
+      const hindrance = hindranceOf(action);
+      return hindrance === null ? action : { ...action, held: hindrance.message, heldCode: hindrance.code };
     },
   };
 }

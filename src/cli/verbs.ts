@@ -80,7 +80,7 @@ function targetCode(key: EntityKey, planned: Code, actions: readonly ListedActio
 const listedAs = (outcome: readonly Action[], listed: readonly ListedAction[]): readonly ListedAction[] =>
   outcome.map((action) => ({ ...listed.find(({ token, held }) => token === action.token && held !== undefined), ...action }));
 
-const listedCode = (action: ListedAction): Code => (action.held === undefined ? codeOf(action) : 'ER0238');
+const listedCode = (action: ListedAction): Code => action.heldCode ?? codeOf(action);
 
 function consoleRow(action: ListedAction): ConsoleRow {
   const why = action.held ?? endText(action);

@@ -51,6 +51,8 @@ export interface Action extends Step {
 /** An action as it is listed: with why what it does waits, where something holds it back. */
 export interface ListedAction extends Action {
   readonly held?: string;
+  /** The same for a program. */
+  readonly heldCode?: Code;
 }
 
 /** Whether the action has come to its end; a failed one has not, it holds its lane until `retry` or `discard`. */

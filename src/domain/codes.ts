@@ -90,6 +90,7 @@ export const CODE_TEXTS = {
   ER0256: 'Another recovery under way',
   ER0257: 'Loss not confirmed',
   ER0258: 'Not fenced',
+  ER0259: 'Master being changed',
   ER0270: 'Disk full',
   ER0271: 'Checksum differs',
 } as const satisfies Record<Code, string>;

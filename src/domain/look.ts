@@ -1,6 +1,7 @@
 import { type Action, isLive } from './action.ts';
 import { type Do, doText } from './command.ts';
 import { remedyFor } from './failover.ts';
+import type { Problem } from './heartbeat.ts';
 import { clusterKey, type EntityKey, type Instant, nameOf, serviceKey } from './identity.ts';
 import type { Inventory } from './inventory.ts';
 import { heldBy, ipOf } from './lanes.ts';
@@ -9,14 +10,16 @@ import type { Look, Standing } from './recovery.ts';
 import type { Service } from './service.ts';
 import { triggerText } from './trigger.ts';
 
+/** Why a verb has to wait that could go on by itself: for a person, or for the end of a change of master. */
+export type Hindrance = Omit<Problem, 'subject'>;
+
 /** What a look at a service may know. */
 export interface LookAround {
   readonly known: Known;
   readonly inventory: Pick<Inventory, 'get' | 'atIp' | 'isBlind' | 'readAt'>;
   readonly actions: () => readonly Action[];
   readonly lane: (key: EntityKey) => readonly Action[];
-  /** Why a verb has to wait for a maintenance, or null. */
-  readonly reasonAgainst: (what: Do) => string | null;
+  readonly hindranceTo: (what: Do) => Hindrance | null;
   /** Why a service is not to run, or null. */
   readonly offReason: (service: Service) => string | null;
   /** The clusters of which another takes the place of a master that is lost. */
@@ -59,8 +62,8 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
   const host = around.inventory.atIp(service.ip);
   const isHostUp = typeof host === 'object' && host.holds.has('running');
   if (off !== null && !isWellThere()) return say('not wanted', off);
-  const held = around.reasonAgainst(start);
-  if (held !== null) return say('maintained', held);
+  const held = around.hindranceTo(start);
+  if (held !== null) return say('held', held.message, { cannot: held });
   const command = isActing ? undefined : commandAt();
   if (command) return say('commanded', `${doText(command.do)} is ${command.status}`);
   if (host === 'conflict') return say('unseen', `two instances report ${service.ip}`);

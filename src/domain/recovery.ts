@@ -16,7 +16,7 @@ export interface Look {
     | 'unseen'
     /** Somebody's command is at work there. */
     | 'commanded'
-    | 'maintained'
+    | 'held'
     /** It has never been well, or a person has stopped it. */
     | 'not wanted';
   /** What is lost, in a word or two; for whom it waits or who is at work, where nothing is. */
@@ -108,10 +108,7 @@ export const STATE_CODES = {
 } as const satisfies Record<RecoveryState, Code>;
 
 /** What holds it back that is no loss of its own. */
-const HOLDING_CODES = { maintained: 'ER0238', dependent: 'ER0218', commanded: 'ER0227' } as const satisfies Record<
-  string,
-  KnownCode
->;
+const HOLDING_CODES = { held: 'ER0238', dependent: 'ER0218', commanded: 'ER0227' } as const satisfies Record<string, KnownCode>;
 
 /** Of a service that was never looked at. */
 export const unlooked = (now: Instant): Standing => ({
@@ -179,7 +176,7 @@ const lostSince = ({ lost }: Standing): number => lost?.since ?? 0;
 function byCluster(looks: readonly Look[]): ReadonlyMap<string | null, readonly Look[]> {
   const clusters = new Map<string | null, Look[]>();
   for (const look of looks) {
-    if (look.is === 'not wanted' || look.is === 'maintained') continue;
+    if (look.is === 'not wanted' || look.is === 'held') continue;
     clusters.set(look.cluster, [...(clusters.get(look.cluster) ?? []), look]);
   }
   return clusters;
@@ -210,10 +207,10 @@ function judge(look: Look, before: Standing, at: At): { readonly standing: Stand
   switch (look.is) {
     case 'not wanted':
       return rest('off', look.why, { falls: NONE, wellSince: null });
-    case 'maintained':
+    case 'held':
     case 'dependent':
     case 'commanded':
-      return rest('waiting', look.why, { wellSince: null }, HOLDING_CODES[look.is]);
+      return rest('waiting', look.why, { wellSince: null }, look.cannot?.code ?? HOLDING_CODES[look.is]);
     case 'unseen':
       return rest('unseen', look.why, { wellSince: null });
     case 'well': {

@@ -19,7 +19,7 @@ const policy = { ...DEFAULT_POLICY, dwellMs: 0, dwellReadings: 1 };
 
 test.each<[string, Partial<Look>, object]>([
   ['cannot be started', { cannot: { code: 'ER0207', message: 'held' } }, { state: 'waiting', code: 'ER0207', reason: 'held' }],
-  ['is in maintenance', { is: 'maintained', why: 'by anna' }, { state: 'waiting', code: 'ER0238', reason: 'by anna' }],
+  ['is in maintenance', { is: 'held', why: 'by anna' }, { state: 'waiting', code: 'ER0238', reason: 'by anna' }],
   ['needs another', { is: 'dependent', why: 'it needs db1' }, { state: 'waiting', code: 'ER0218', reason: 'it needs db1' }],
   ['is commanded', { is: 'commanded', why: 'restart' }, { state: 'waiting', code: 'ER0227', reason: 'restart' }],
   ['is not to run', { is: 'not wanted', why: 'stopped by hand' }, { state: 'off', code: 'ER0247', reason: 'stopped by hand' }],

@@ -84,9 +84,16 @@ requires('mariadbd')('a change of master', () => {
       const { started } = await command('switch', 'db1');
       const switching = started[0]?.id ?? ('' as never);
       await beatWhile(reached.promise);
-      const restart = (await command('restart', 'db3')).started[0];
+      const {
+        started: [restart],
+        held,
+      } = await command('restart', 'db3');
+      expect(held).toMatchObject([{ subject: restart?.id, code: 'ER0259' }]);
       await fleet.beat();
-      expect(fleet.actions().find(({ id }) => id === restart?.id)).toMatchObject({ held: 'the master of shop is being changed' });
+      expect(fleet.actions().find(({ id }) => id === restart?.id)).toMatchObject({
+        held: 'the master of shop is being changed',
+        heldCode: 'ER0259',
+      });
       await expect(fleet.cancel(switching)).rejects.toMatchObject({ code: 'ER0226' });
       const run = viewOf(fleet, 'db3')?.mark;
       gate.resolve();

@@ -16,7 +16,7 @@ const BEAT_MS = 2000;
 
 /** What a beat finds of one service: how it looks, whether its recovery is over, and with whom it shares its loss. */
 const seen = fc.record({
-  is: fc.constantFrom<Look['is']>('well', 'lost', 'lost', 'lost', 'dependent', 'unseen', 'commanded', 'maintained', 'not wanted'),
+  is: fc.constantFrom<Look['is']>('well', 'lost', 'lost', 'lost', 'dependent', 'unseen', 'commanded', 'held', 'not wanted'),
   why: fc.constantFrom('stopped', 'failing'),
   isOver: fc.boolean(),
   cannot: fc.constantFrom(null, null, { code: 'ER0207', message: 'its lane is held' }),
@@ -73,7 +73,7 @@ test('no more of a cluster is acted on at once than is allowed, nor anything whe
       play(beats, policy, ({ looks, decision }) => {
         for (const cluster of [null, 'a', 'b']) {
           const members = looks.filter((look) => look.cluster === cluster);
-          const wanted = members.filter(({ is }) => is !== 'not wanted' && is !== 'maintained');
+          const wanted = members.filter(({ is }) => is !== 'not wanted' && is !== 'held');
           const begun = members.filter(({ key }) => decision.act.includes(key));
           const acting = wanted.filter(({ key }) => decision.standings.get(key)?.state === 'acting');
           const radius = radiusOf(wanted.length, policy);
