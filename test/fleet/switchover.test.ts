@@ -28,6 +28,8 @@ requires('mariadbd')('a cluster of three databases', () => {
       const states = new Set<string>();
       const actor = fleet.actor('clusters', 'shop');
       const { unsubscribe } = actor.subscribe(({ value }) => states.add(Object.values(value.operation).join()));
+      const kept = await stage.connect();
+      const isLetGo = new Promise((resolve) => void kept.on('error', resolve));
       const writer = stage.writer(200);
       await expect.poll(() => writer.stretch().acknowledged).toBeGreaterThan(100);
       const watched = stage.watchWritable();
@@ -40,6 +42,8 @@ requires('mariadbd')('a cluster of three databases', () => {
       await stage.until(fleet, () => stage.isWell(fleet) && stage.masters(fleet).includes('db2'));
       await expect.poll(() => writer.stretch().servers.length).toBe(2);
       await writer.stop();
+      // Whoever had the old master from before connects anew.
+      expect(await isLetGo).toMatchObject({ code: 'PROTOCOL_CONNECTION_LOST' });
       unsubscribe();
       fleet.release(actor);
 

@@ -12,7 +12,7 @@ import {
 } from 'fleetbeat';
 import { local } from 'fleetbeat/adapters/local';
 import { haproxy } from 'fleetbeat/adapters/services/haproxy';
-import mysql, { type RowDataPacket } from 'mysql2/promise';
+import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { expect } from 'vitest';
 import { processesIn } from './host-stage.ts';
 import { JOURNAL_TABLE, type JournalingWriter, startJournalingWriter } from './journaling-writer.ts';
@@ -46,6 +46,8 @@ export interface ClusterStage extends Pick<MariadbStage, 'sql' | 'kill' | 'pid' 
   /** Runs a statement in a session that stays open until the release. */
   hold(name: string, statement: string): { readonly held: Promise<void>; release(): Promise<void> };
   writer(perSecond: number): JournalingWriter;
+  /** A connection of an application through the balancer, to whoever takes writes. */
+  connect(): Promise<Connection>;
   close(): Promise<void>;
 }
 
@@ -191,6 +193,7 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     },
     writer: (perSecond) =>
       startJournalingWriter({ host: lb, port: writes, user: 'app', password: 'app', perSecond, connections: 8 }),
+    connect: () => mysql.createConnection({ host: lb, port: writes, user: 'app', password: 'app' }),
     async close() {
       for (const power of powers.values()) await power.close();
       for (const pid of processesIn(join(stage.folder, 'lb1'))) process.kill(pid, 'SIGKILL');
