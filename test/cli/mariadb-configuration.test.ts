@@ -27,7 +27,7 @@ test('the option file of a replica is shown as it would be, and no secret is', a
   expect(file).toMatchObject({
     path: '/var/lib/fleetbeat/db2/my.cnf',
     text: expect.stringMatching(
-      /^tmpdir="\/var\/lib\/fleetbeat\/db2\/tmp"\nslave_net_timeout=10\n(.*\n)*bind_address="10\.0\.0\.102"\nserver_id=167772262\nread_only=1$/m,
+      /^tmpdir="\/var\/lib\/fleetbeat\/db2\/tmp"\nslave_net_timeout=5\n(.*\n)*bind_address="10\.0\.0\.102"\nserver_id=167772262\nread_only=1$/m,
     ),
   });
   expect(JSON.stringify([file, display(configuration)])).not.toContain('hunter2');

@@ -54,8 +54,8 @@ const UNDOING = [
 const defaultsOf = (of: Mariadb): ExtraOptions => ({
   // A server that starts deletes what it takes for its own leftovers there: two must not share it.
   tmpdir: `${dataDirOf(of)}/tmp`,
-  // A dead master is noticed in seconds, not in the minute of the default.
-  slave_net_timeout: 10,
+  // A dead master is missed in so many seconds, and connecting to one that is gone takes as many: not the minute of the default.
+  slave_net_timeout: 5,
   character_set_server: 'utf8mb4',
 });
 
