@@ -94,8 +94,8 @@ export function createCharts<K extends string>(options: {
   const aliases = new Map<K, K>();
   const busy = new Set<K>();
   const listeners = new Map<K, Set<Listener>>();
-  /** The events that have come to a row while it was dealing with one. */
-  const mailboxes = new Map<K, EventObject[]>();
+  /** The rows that deal with an event, each within the one before it, and what has come to them meanwhile. */
+  const dealing: { readonly key: K; readonly events: EventObject[] }[] = [];
   const effects = createEffects<K>(options.effects, (key, event) => send(key, event));
   /** What runs for the row that is being made an actor just now. */
   let handedOver: readonly Running[] = [];
@@ -118,23 +118,27 @@ export function createCharts<K extends string>(options: {
       if (found.snapshot.status === 'active') found.actor.send(event);
       return;
     }
-    const mailbox = mailboxes.get(key);
-    if (mailbox) {
-      mailbox.push(event);
+    const waiting = eventsFor(key);
+    if (waiting) {
+      waiting.push(event);
       return;
     }
-    const own = [event];
-    mailboxes.set(key, own);
+    const events: EventObject[] = [];
+    dealing.push({ key, events });
     try {
-      for (let next = own.shift(); next; next = own.shift()) {
+      moveRow(key, found, event);
+      for (let next = events.shift(); next; next = events.shift()) {
         const row = chartOf(key);
         if (isLive(row)) row.actor.send(next);
         else moveRow(key, row, next);
       }
     } finally {
-      mailboxes.delete(key);
+      dealing.pop();
     }
   }
+
+  const eventsFor = (key: K): EventObject[] | undefined =>
+    dealing.length === 0 ? undefined : dealing.find((each) => each.key === key)?.events;
 
   function moveRow(key: K, row: Standing, event: EventObject): void {
     let move: Move | null;
@@ -151,19 +155,19 @@ export function createCharts<K extends string>(options: {
     }
     const { to, stopped, emitted, begun } = move;
     charts.set(key, to);
-    for (const id of stopped) effects.stop(key, id);
-    for (const told of emitted) tell(key, (listener) => listener.emitted?.(told));
+    if (stopped.length > 0) for (const id of stopped) effects.stop(key, id);
+    if (emitted.length > 0) for (const told of emitted) tell(key, (listener) => listener.emitted?.(told));
     if (charts.get(key) !== to) return;
-    for (const effect of begun) effects.begin(key, effect);
+    if (begun.length > 0) for (const effect of begun) effects.begin(key, effect);
     if (to.configuration.isOver) effects.stopAll(key);
-    moved(key, { before: placeOf(row), after: placeOf(to) }, to.configuration.tags.has('busy'));
+    noteBusy(key, to.configuration.tags.has('busy'));
+    options.onStep?.(key, { before: placeOf(row), after: placeOf(to) });
+    tell(key, hasChanged);
   }
 
-  function moved(key: K, step: Step, isBusy: boolean): void {
+  function noteBusy(key: K, isBusy: boolean): void {
     if (isBusy) busy.add(key);
     else busy.delete(key);
-    options.onStep?.(key, step);
-    tell(key, (listener) => listener.changed?.());
   }
 
   function tell(key: K, about: (listener: Listener) => void): void {
@@ -222,7 +226,10 @@ export function createCharts<K extends string>(options: {
     const before = live.snapshot;
     if (before === after) return;
     live.snapshot = after;
-    if (lives.get(key) === live) moved(key, { before, after }, after.hasTag('busy'));
+    if (lives.get(key) !== live) return;
+    noteBusy(key, after.hasTag('busy'));
+    options.onStep?.(key, { before, after });
+    tell(key, hasChanged);
   }
 
   function fault(key: K, error: unknown): void {
@@ -236,7 +243,7 @@ export function createCharts<K extends string>(options: {
     charts.delete(key);
     lives.delete(key);
     busy.delete(key);
-    mailboxes.get(key)?.splice(0);
+    eventsFor(key)?.splice(0);
     if (aliases.size > 0) for (const [alias, of] of aliases) if (of === key) aliases.delete(alias);
   }
 
@@ -304,7 +311,7 @@ export function createCharts<K extends string>(options: {
       forget(key);
       if (isLive(found)) found.actor.stop();
       else effects.stopAll(key);
-      tell(key, (listener) => listener.changed?.());
+      tell(key, hasChanged);
     },
     busy: () => [...busy],
     settle() {
@@ -324,6 +331,8 @@ export function createCharts<K extends string>(options: {
     },
   };
 }
+
+const hasChanged = (listener: Listener): void => listener.changed?.();
 
 const isLive = (chart: Standing | Live): chart is Live => 'actor' in chart;
 

@@ -1,4 +1,5 @@
 import type { AnyStateMachine, EventObject } from 'xstate';
+import type { Act, Told } from './rules.ts';
 import { type Invoked, type Leaf, type Transition, tableOf } from './table.ts';
 
 /** All that is active of a chart: one object for each such combination, however many charts stand there. */
@@ -11,7 +12,16 @@ export interface Configuration {
   /** The innermost state of each region. */
   readonly leaves: readonly Leaf[];
   readonly effects: readonly Invoked[];
+  /** What each region may take without an event; a region that has nothing to take is left out. */
+  readonly always: Choices;
+  /** The same for each event that has come so far. */
+  readonly on: Map<string, Choices>;
+  /** Where each transition that was taken from here leads. */
+  readonly after: Map<Transition, Configuration>;
 }
+
+/** In the order of the regions, and of each the transitions in the order in which they are tried. */
+type Choices = readonly (readonly Transition[])[];
 
 /** Where a chart stands. */
 export interface Standing {
@@ -62,6 +72,10 @@ export function compiled(machine: AnyStateMachine): Compiled {
   return made;
 }
 
+/**
+ * Every heartbeat of every entity comes by here, and in a burst of work before the engine has compiled it: loops count where an
+ * iterator would make an object for each step.
+ */
 function compile(machine: AnyStateMachine): Compiled {
   const table = tableOf(machine);
   const configurations = new Map<number, Configuration>();
@@ -76,37 +90,70 @@ function compile(machine: AnyStateMachine): Compiled {
         isOver: table.isOver(leaves),
         leaves,
         effects: leaves.flatMap(({ effects }) => effects),
+        always: choices(leaves.map(({ always }) => always)),
+        on: new Map(),
+        after: new Map(),
       };
       configurations.set(number, configuration);
     }
     return configuration;
   }
 
+  function choicesOn({ on, leaves }: Configuration, type: string): Choices {
+    let found = on.get(type);
+    if (!found) {
+      found = choices(leaves.map((leaf) => leaf.on(type)));
+      on.set(type, found);
+    }
+    return found;
+  }
+
+  function after(configuration: Configuration, transition: Transition): Configuration {
+    const { from, to } = transition;
+    if (to === null) return configuration;
+    let next = configuration.after.get(transition);
+    if (!next) {
+      next = configured(configuration.leaves.map((leaf) => (leaf === from ? to : leaf)));
+      configuration.after.set(transition, next);
+    }
+    return next;
+  }
+
   function move(from: Standing, event: EventObject): Move | null {
     if (from.configuration.isOver) return null;
-    let { configuration, context } = from;
+    let { configuration } = from;
+    let told: Told = { context: from.context, event };
     const stopped: string[] = [];
     const emitted: EventObject[] = [];
     let begun: Begun[] = [];
-    let chosen = taken(configuration, context, event, ofEvent(event));
+    let chosen = taken(choicesOn(configuration, event.type), told);
     let hasMoved = false;
     for (let round = 0; ; round++) {
       if (round > MAX_ROUNDS) throw new Error(`the chart ${machine.id} does not come to rest after '${event.type}'`);
-      for (const { stops } of chosen) {
+      for (let i = 0; i < chosen.length; i++) {
+        const { stops } = chosen[i] as Transition;
+        if (stops.length === 0) continue;
         for (const id of stops) if (!begun.some((other) => other.id === id)) stopped.push(id);
-        if (stops.length > 0) begun = begun.filter(({ id }) => !stops.includes(id));
+        begun = begun.filter(({ id }) => !stops.includes(id));
       }
-      for (const { acts } of chosen) for (const act of acts) context = act(context, event, emitted);
-      if (chosen.some(({ to }) => to !== null)) {
-        configuration = configured(configuration.leaves.map((leaf) => targetOf(leaf, chosen)));
-        for (const { starts } of chosen) for (const start of starts) begun.push(beginning(start, context, event));
+      for (let i = 0; i < chosen.length; i++) {
+        const { acts } = chosen[i] as Transition;
+        for (let k = 0; k < acts.length; k++) {
+          const context = (acts[k] as Act)(told, emitted);
+          if (context !== told.context) told = { context, event };
+        }
+      }
+      for (let i = 0; i < chosen.length; i++) configuration = after(configuration, chosen[i] as Transition);
+      for (let i = 0; i < chosen.length; i++) {
+        const { starts } = chosen[i] as Transition;
+        if (starts.length > 0) for (const start of starts) begun.push(beginning(start, told.context, event));
       }
       hasMoved ||= chosen.length > 0;
-      if (configuration.isOver) break;
-      chosen = taken(configuration, context, event, ALWAYS);
+      if (configuration.isOver || configuration.always.length === 0) break;
+      chosen = taken(configuration.always, told);
       if (chosen.length === 0) break;
     }
-    return hasMoved ? { to: { configuration, context }, stopped, emitted, begun } : null;
+    return hasMoved ? { to: { configuration, context: told.context }, stopped, emitted, begun } : null;
   }
 
   return {
@@ -114,7 +161,7 @@ function compile(machine: AnyStateMachine): Compiled {
     configurationOf: (value) => configured(table.leavesOf(value)),
     move,
     takes: ({ configuration, context }, event) =>
-      !configuration.isOver && taken(configuration, context, event, ofEvent(event)).some(({ isMove }) => isMove),
+      !configuration.isOver && taken(choicesOn(configuration, event.type), { context, event }).some(({ isMove }) => isMove),
     effectsOf: ({ configuration, context }) => configuration.effects.map((effect) => beginning(effect, context, RESTORED)),
   };
 }
@@ -128,23 +175,26 @@ const beginning = ({ id, src, input }: Invoked, context: unknown, event: EventOb
   input: input(context, event),
 });
 
-type Choices = (leaf: Leaf) => readonly Transition[];
+const choices = (ofRegions: Choices): Choices => ofRegions.filter((rows) => rows.length > 0);
 
-const ofEvent =
-  ({ type }: EventObject): Choices =>
-  (leaf) =>
-    leaf.on(type);
-
-const ALWAYS: Choices = (leaf) => leaf.always;
+const NONE: readonly Transition[] = [];
 
 /** The first transition of each region whose guard lets it pass. All guards see what was before any of them. */
-function taken({ leaves }: Configuration, context: unknown, event: EventObject, choices: Choices): readonly Transition[] {
-  const chosen: Transition[] = [];
-  for (const leaf of leaves) {
-    const first = choices(leaf).find(({ guard }) => guard === null || guard(context, event));
-    if (first) chosen.push(first);
+function taken(ofRegions: Choices, told: Told): readonly Transition[] {
+  let chosen: Transition[] | null = null;
+  for (let i = 0; i < ofRegions.length; i++) {
+    const first = firstOf(ofRegions[i] ?? NONE, told);
+    if (first === null) continue;
+    if (chosen === null) chosen = [first];
+    else chosen.push(first);
   }
-  return chosen;
+  return chosen ?? NONE;
 }
 
-const targetOf = (leaf: Leaf, chosen: readonly Transition[]): Leaf => chosen.find(({ from }) => from === leaf)?.to ?? leaf;
+function firstOf(rows: readonly Transition[], told: Told): Transition | null {
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as Transition;
+    if (row.guard === null || row.guard(told)) return row;
+  }
+  return null;
+}

@@ -1,9 +1,15 @@
 import type { AnyStateMachine, AnyTransitionDefinition, EventObject } from 'xstate';
 
-export type Guard = (context: unknown, event: EventObject) => boolean;
+/** What guards and actions are told: the same object, as long as the context is the same. */
+export interface Told {
+  readonly context: unknown;
+  readonly event: EventObject;
+}
+
+export type Guard = (told: Told) => boolean;
 
 /** What a chart does on its way: makes a new context of the old one, and adds what it emits. */
-export type Act = (context: unknown, event: EventObject, emitted: EventObject[]) => unknown;
+export type Act = (told: Told, emitted: EventObject[]) => unknown;
 
 /** A guard or an action as a chart names it. */
 interface Named {
@@ -19,9 +25,9 @@ export function guardOf(machine: AnyStateMachine, { guard, eventType }: AnyTrans
   const { type, params } = named(machine, guard);
   const passes: unknown = machine.implementations.guards[type];
   if (typeof passes !== 'function' || 'check' in passes) throw unknown(machine, `the guard '${type}'`);
-  return (context, event) => {
+  return (told) => {
     try {
-      return Boolean((passes as Rule)({ context, event }, params));
+      return Boolean((passes as Rule)(told, params));
     } catch (error) {
       throw new Error(`the guard '${type}' of '${eventType}' in the chart ${machine.id} failed`, { cause: error });
     }
@@ -50,18 +56,21 @@ interface Emitting {
 
 function assigning(assignment: Assigning['assignment'], params: unknown): Act {
   if (typeof assignment === 'function')
-    return (context, event) => ({ ...(context as object), ...(assignment({ context, event }, params) as object) });
-  const fields = Object.entries(assignment);
-  return (context, event) => {
-    const next: Record<string, unknown> = { ...(context as object) };
-    const args = { context, event };
-    for (const [field, value] of fields) next[field] = typeof value === 'function' ? value(args, params) : value;
+    return (told) => ({ ...(told.context as object), ...(assignment(told, params) as object) });
+  const fields = Object.keys(assignment);
+  const values = Object.values(assignment);
+  return (told) => {
+    const next: Record<string, unknown> = { ...(told.context as object) };
+    for (let i = 0; i < fields.length; i++) {
+      const value = values[i];
+      next[fields[i] as string] = typeof value === 'function' ? value(told, params) : value;
+    }
     return next;
   };
 }
 
 function emitting(machine: AnyStateMachine, collect: Rule, params: unknown): Act {
-  return (context, event, emitted) => {
+  return ({ context, event }, emitted) => {
     const nothingElse = () => {
       throw unknown(machine, 'an action that does more than emit');
     };
