@@ -113,14 +113,15 @@ export function createQueue(
   }
 
   /** What is done about one action is done in turn, so that nothing read earlier replaces what was written later. */
-  function inTurn<T>(id: ActionId, work: () => Promise<T>): Promise<T> {
-    const next = (underWay.get(id) ?? Promise.resolve()).then(work, work);
+  async function inTurn<T>(id: ActionId, work: () => Promise<T>): Promise<T> {
+    const before = underWay.get(id);
+    const next = before ? before.then(work, work) : work();
     underWay.set(id, next);
-    const forget = () => {
+    try {
+      return await next;
+    } finally {
       if (underWay.get(id) === next) underWay.delete(id);
-    };
-    next.then(forget, forget);
-    return next;
+    }
   }
 
   async function refresh(now: () => Instant, full: boolean): Promise<void> {
@@ -196,14 +197,15 @@ export function createQueue(
   async function arm(steps: readonly Step[], now: () => Instant, settings: ArmSettings = {}): Promise<readonly Action[]> {
     const armed: Action[] = [];
     const armedAt = now();
+    const ids = new Map(steps.map((step) => [step, idOf(step, settings)]));
     const standing = {
-      of: (step: Step) => items.get(idOf(step, settings))?.action,
+      of: (step: Step) => items.get(ids.get(step) ?? NOBODY)?.action,
       in: (lane: EntityKey) => lanes.get(lane) ?? [],
     };
     const stood = steps.map((step) => standing.of(step) !== undefined);
     let places = placesFor(steps, standing, settings.before);
     for (const [i, step] of steps.entries()) {
-      const id = idOf(step, settings);
+      const id = ids.get(step) ?? idOf(step, settings);
       const armedOnce = async (): Promise<Action> => {
         const already = await armedAlready(id);
         if (already) return already;
