@@ -1,5 +1,6 @@
 import { createAddressBook } from './address-book.ts';
 import { deriveInstance, goneAs, UNKNOWN_INSTANCE } from './derive.ts';
+import { createGlances } from './glances.ts';
 import type { Reading } from './heartbeat.ts';
 import { type EntityKey, type Instant, type Ip, instanceKey, wantedKey } from './identity.ts';
 import type { InstanceFacts, InstanceState } from './instance.ts';
@@ -237,6 +238,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
   }
 
   const see = (row: InstanceRow): View => viewOf(row, NOTHING_ELSEWHERE);
+  const glance = createGlances(see);
 
   return {
     get size() {
@@ -268,7 +270,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     },
     get(key) {
       const row = find(key);
-      return row && see(row);
+      return row && glance(row);
     },
     isUnread(key) {
       const row = find(key);
@@ -276,7 +278,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     },
     atIp(ip) {
       const tenant = book.at(ip);
-      return typeof tenant === 'string' ? tenant : see(tenant);
+      return typeof tenant === 'string' ? tenant : glance(tenant);
     },
     *views() {
       for (const row of rows()) yield see(row);

@@ -176,7 +176,7 @@ export function viewOf(
 ): View {
   const { derived, heldSince, ip, source, raw, role, following, mark, gone, since } = row.belief;
   const mode = row.level === 'services' ? (row.service?.mode ?? row.facts?.mode) : undefined;
-  return {
+  const view: Open<View> = {
     key: row.key,
     level: row.level,
     name: row.name,
@@ -193,10 +193,14 @@ export function viewOf(
     since,
     readAt: gone ? lastUnlisted(row) : row.readAt,
     seenSince: row.source?.seenSince ?? row.readAt,
-    ...(derived.reason === undefined ? {} : { reason: derived.reason }),
-    ...(raw === null ? {} : { raw }),
-    ...(role === null ? {} : { role }),
-    ...(following && { following }),
-    ...(mode === undefined ? {} : { mode }),
   };
+  // One by one, since to spread what is not there would make an object of each.
+  if (derived.reason !== undefined) view.reason = derived.reason;
+  if (raw !== null) view.raw = raw;
+  if (role !== null) view.role = role;
+  if (following !== undefined) view.following = following;
+  if (mode !== undefined) view.mode = mode;
+  return view;
 }
+
+type Open<T> = { -readonly [K in keyof T]: T[K] };
