@@ -9,6 +9,7 @@ import {
 } from 'xstate';
 import { compiled, type Move, type Standing } from './charts/compiled.ts';
 import { createEffects, type EffectFunction, type Running } from './charts/effects.ts';
+import { halt, stopOf } from './stop.ts';
 
 /** A chart as a running XState actor. */
 interface Live {
@@ -183,8 +184,8 @@ export function createCharts<K extends string>(options: {
           src,
           fromPromise<unknown, never>(({ input, signal, self }) => {
             const run = handedOver.find(({ id }) => id === self.id);
-            if (!run) return effect({ input, signal });
-            signal.addEventListener('abort', run.stop, { once: true });
+            if (!run) return effect({ input, stop: stopOf(signal) });
+            signal.addEventListener('abort', () => halt(run.stop), { once: true });
             return run.promise;
           }),
         ]),

@@ -7,6 +7,7 @@ import type { Fleet, FleetEvents } from './face.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import type { ActionPatch, ActionQueue } from './queue.ts';
+import { stopOf } from './stop.ts';
 
 /** What a person decides about an action, and waiting for its end. */
 export function createDecisions(fleet: {
@@ -46,11 +47,12 @@ export function createDecisions(fleet: {
     // It may have ended since it was looked up, and nobody is told twice.
     if (queue.get(id)?.token !== action.token) return found(id);
     const over = new AbortController();
+    const isOver = stopOf(over.signal);
     const ended = once(events, 'action', (told) => told.id === id && isEnded(told), over.signal);
     actions.decide(id, decision, now());
     try {
       for (;;) {
-        const told = await Promise.race([ended, gate.nextBeat(over.signal)]);
+        const told = await Promise.race([ended, gate.nextBeat(isOver)]);
         if (told) return told;
         // Whose lease has lapsed before its chart could write that down leaves it to the successor, as any other fleet would.
         if (!lease.held()) return await queue.update(action, patch);

@@ -12,6 +12,7 @@ import type { Entities } from './entities.ts';
 import { FleetError } from './errors.ts';
 import type { Gate } from './gate.ts';
 import type { ActionQueue } from './queue.ts';
+import { createStop, halt, onStop, type Stop, throwIfStopped } from './stop.ts';
 
 /** The effect of an action that fires: plan again, then hand the verb to its entity and wait until the operation ends. */
 export function createDispatch(fleet: {
@@ -25,12 +26,12 @@ export function createDispatch(fleet: {
 }): EffectFunction<DispatchInput, DispatchOutput> {
   const { entities } = fleet;
 
-  return async ({ input, signal }) => {
+  return async ({ input, stop }) => {
     const { id } = input.action;
-    await fleet.gate.ready(input.action.do, signal);
+    await fleet.gate.ready(input.action.do, stop);
     for (;;) {
-      signal.throwIfAborted();
-      const output = await advance(fleet.queue.get(id) ?? input.action, signal);
+      throwIfStopped(stop);
+      const output = await advance(fleet.queue.get(id) ?? input.action, stop);
       if (output) return output;
     }
   };
@@ -50,7 +51,7 @@ export function createDispatch(fleet: {
   }
 
   /** Does what the action comes to now; null where that has changed while its entity was busy with something else. */
-  async function advance(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
+  async function advance(action: Action, stop: Stop): Promise<DispatchOutput | null> {
     if (!isNext(action)) return { outcome: 'deferred', action };
     const outcome = planned(action);
     if (outcome.is === 'satisfied') return { outcome: 'done', code: OK };
@@ -61,7 +62,7 @@ export function createDispatch(fleet: {
     const front = outcome.steps.slice(0, -1);
     const last = outcome.steps.at(-1);
     if (!last) return { outcome: 'done', code: OK };
-    if (front.length === 0 && last.when.on === 'now') return perform(action, signal);
+    if (front.length === 0 && last.when.on === 'now') return perform(action, stop);
     if (front.length === 0 && fleet.judge(action, last.when).holds)
       throw new FleetError('ER0209', `${doText(action.do)} waits for ${triggerText(last.when)}, which holds`, {
         retryable: true,
@@ -71,26 +72,28 @@ export function createDispatch(fleet: {
   }
 
   /** Waits until the chart takes the verb: another operation may be under way. False where it is not wanted any more. */
-  async function isAvailable(action: Action, key: EntityKey, event: EventObject, signal: AbortSignal): Promise<boolean> {
+  async function isAvailable(action: Action, key: EntityKey, event: EventObject, stop: Stop): Promise<boolean> {
     while (!entities.isOver(key) && !entities.takes(key, event)) {
       if (!isNext(action) || !isDueNow(planned(action))) return false;
-      const either = new AbortController();
-      const stop = AbortSignal.any([signal, either.signal]);
+      throwIfStopped(stop);
+      const either = createStop();
+      const unlisten = onStop(stop, () => halt(either, stop.reason));
       try {
-        await Promise.race([changed(key, stop), fleet.gate.nextBeat(stop)]);
+        await Promise.race([changed(key, either), fleet.gate.nextBeat(either)]);
       } finally {
-        either.abort();
+        unlisten();
+        halt(either);
       }
-      signal.throwIfAborted();
+      throwIfStopped(stop);
     }
     return true;
   }
 
-  async function perform(action: Action, signal: AbortSignal): Promise<DispatchOutput | null> {
+  async function perform(action: Action, stop: Stop): Promise<DispatchOutput | null> {
     const key = fleet.keyOf(action);
     const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
     entities.open(key);
-    if (!(await isAvailable(action, key, event, signal))) return null;
+    if (!(await isAvailable(action, key, event, stop))) return null;
     // Another action that waited too may have been quicker, or its chart is over: what a chart does not take, it never answers.
     if (!entities.takes(key, event)) return null;
     const shared = callUnderWay(key);
@@ -99,7 +102,7 @@ export function createDispatch(fleet: {
       await fleet.queue.update(action, { begun: { at: fleet.now(), mark: null, token: shared } }, 'leader');
       return null;
     }
-    return outcomeOf(key, { ...event, now: fleet.now() }, signal);
+    return outcomeOf(key, { ...event, now: fleet.now() }, stop);
   }
 
   /** The token of the call that is made for an instance at present. */
@@ -109,7 +112,7 @@ export function createDispatch(fleet: {
   }
 
   /** Sends the verb and waits for what the chart emits for its token. */
-  function outcomeOf(key: EntityKey, event: Sent, signal: AbortSignal): Promise<DispatchOutput> {
+  function outcomeOf(key: EntityKey, event: Sent, stop: Stop): Promise<DispatchOutput> {
     return new Promise((resolve, reject) => {
       const unlisten = entities.listen(key, {
         emitted(told) {
@@ -125,23 +128,22 @@ export function createDispatch(fleet: {
           reject(chartFailed(key));
         },
       });
-      const abort = () => {
+      const unstop = onStop(stop, () => {
         end();
         if (entities.has(key))
           entities.deliver(key, { type: 'cancel', now: fleet.now(), token: event.token, reason: 'ER0217' } as EventObject);
-        reject(signal.reason);
-      };
+        reject(stop.reason);
+      });
       const end = () => {
         unlisten();
-        signal.removeEventListener('abort', abort);
+        unstop();
       };
-      signal.addEventListener('abort', abort, { once: true });
       entities.deliver(key, event);
     });
   }
 
   /** Resolves once a chart has changed. */
-  function changed(key: EntityKey, signal: AbortSignal): Promise<void> {
+  function changed(key: EntityKey, stop: Stop): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = entities.listen(key, {
         changed() {
@@ -153,7 +155,7 @@ export function createDispatch(fleet: {
           reject(chartFailed(key));
         },
       });
-      signal.addEventListener('abort', () => {
+      onStop(stop, () => {
         end();
         resolve();
       });

@@ -13,6 +13,7 @@ import type { Gate } from './gate.ts';
 import type { Roles } from './roles.ts';
 import type { Roster } from './roster.ts';
 import type { Routing } from './routing.ts';
+import { signalOf } from './stop.ts';
 
 /**
  * The effect that keeps a lost master from taking writes: stopped on its host where that answers, turned off by its provider
@@ -46,7 +47,7 @@ export function createFence(fleet: {
     throw new FleetError('ER0258', `${master.name} cannot be kept from taking writes: ${TENANTS[host]} at ${master.ip}`);
   }
 
-  return async ({ input, signal }) => {
+  return async ({ input, stop }) => {
     await fleet.roles.refresh();
     const master = lostMaster(input);
     if (!master || isFenced(master, { inventory })) return { isFenced: true };
@@ -54,8 +55,8 @@ export function createFence(fleet: {
     const driver = fleet.routing.driverOf({ key, do: call.do });
     if (!driver)
       throw new FleetError('ER0258', `${master.name} cannot be kept from taking writes: no driver stops ${nameOf(key)}`);
-    const permit = await fleet.gate.pass({ ...input, do: input.do }, signal);
-    const [problem = null] = await withinDeadline(fleet.callMs, `stopping ${nameOf(key)}`, signal, (bounded) =>
+    const permit = await fleet.gate.pass({ ...input, do: input.do }, stop);
+    const [problem = null] = await withinDeadline(fleet.callMs, `stopping ${nameOf(key)}`, signalOf(stop), (bounded) =>
       driver.perform([{ call, permit }], bounded),
     );
     if (!problem) return { isFenced: false };

@@ -6,20 +6,21 @@ import type { View } from './domain/view.ts';
 import { FleetError } from './errors.ts';
 import type { Lease } from './lease.ts';
 import type { ActionQueue } from './queue.ts';
+import { onStop, type Stop, throwIfStopped } from './stop.ts';
 
 /** The only way to an effect. */
 export interface Gate {
   /** Waits until `what` may be looked into: we lead, and everything that it touches has been read since the start. */
-  ready(what: Do, signal: AbortSignal): Promise<void>;
+  ready(what: Do, stop: Stop): Promise<void>;
   /**
    * Waits until an effect may happen, and writes down that it is about to.
    * @throws ER0210 where the token is of no stored action
    */
-  pass(effect: Pick<PerformInput, 'key' | 'do' | 'token' | 'by'>, signal: AbortSignal): Promise<Permit>;
+  pass(effect: Pick<PerformInput, 'key' | 'do' | 'token' | 'by'>, stop: Stop): Promise<Permit>;
   /** Takes back that a call was begun: the driver has said that it was not accepted. */
   unbegin(by: Token, permit: Permit): Promise<void>;
   /** Waits until what is known may have changed: the next beat, or heartbeat that is pushed. */
-  nextBeat(signal: AbortSignal): Promise<void>;
+  nextBeat(stop: Stop): Promise<void>;
   /** Lets those that wait look again; called after each beat. */
   reconsider(): void;
 }
@@ -35,24 +36,23 @@ export function createGate(fleet: {
   const { queue, lease } = fleet;
   const waiting = new Set<() => void>();
 
-  const nextBeat = (signal: AbortSignal): Promise<void> =>
+  const nextBeat = (stop: Stop): Promise<void> =>
     new Promise((resolve, reject) => {
+      throwIfStopped(stop);
       const wake = () => {
         waiting.delete(wake);
-        signal.removeEventListener('abort', stop);
+        unlisten();
         resolve();
       };
-      const stop = () => {
+      const unlisten = onStop(stop, () => {
         waiting.delete(wake);
-        reject(signal.reason);
-      };
-      signal.throwIfAborted();
-      signal.addEventListener('abort', stop, { once: true });
+        reject(stop.reason);
+      });
       waiting.add(wake);
     });
 
-  async function ready(what: Do, signal: AbortSignal): Promise<void> {
-    while (!lease.held() || !fleet.isWarm(what)) await nextBeat(signal);
+  async function ready(what: Do, stop: Stop): Promise<void> {
+    while (!lease.held() || !fleet.isWarm(what)) await nextBeat(stop);
   }
 
   async function begin({ key, token, by }: Pick<PerformInput, 'key' | 'token' | 'by'>): Promise<void> {
@@ -73,20 +73,20 @@ export function createGate(fleet: {
   return {
     ready,
     nextBeat,
-    async pass(effect, signal) {
+    async pass(effect, stop) {
       const { key, do: what, token, by } = effect;
       for (;;) {
         if (!queue.byToken(by)) await begin(effect);
-        await ready(what, signal);
+        await ready(what, stop);
         if (fleet.allow(what, fleet.view(key)) !== true) {
-          await nextBeat(signal);
+          await nextBeat(stop);
           continue;
         }
         const { fence } = lease;
         const isRepeated = token !== by || queue.byToken(by)?.begun != null;
         await begin(effect);
-        signal.throwIfAborted();
-        const valid = () => lease.held() && lease.fence === fence && !signal.aborted;
+        throwIfStopped(stop);
+        const valid = () => lease.held() && lease.fence === fence && !stop.isStopped;
         if (valid()) return { token, fence, valid, ...(isRepeated && { isRepeated }) };
       }
     },

@@ -76,10 +76,10 @@ export function createPerform(fleet: {
     }
   }
 
-  return async ({ input, signal }) => {
+  return async ({ input, stop }) => {
     const driver = fleet.driverOf(input);
     if (!driver) throw new FleetError('ER0229', `no driver performs ${doText(input.do)}`);
-    const permit = await fleet.gate.pass(input, signal);
+    const permit = await fleet.gate.pass(input, stop);
     const call: Call = { do: input.do, ...(input.step === undefined ? {} : { step: input.step }) };
     const problem = await ask(driver, call, permit).catch((error: unknown) => {
       throw unknownOutcome(driver.name, error);

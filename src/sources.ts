@@ -8,6 +8,7 @@ import type { Heartbeat, Reading } from './domain/heartbeat.ts';
 import type { Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
 import type { ServiceFacts } from './domain/service.ts';
+import { type Stop, signalOf } from './stop.ts';
 
 /** One of our own drivers with its beat. */
 export interface Source {
@@ -32,11 +33,11 @@ export function createSource(
 ): Source {
   let seq = 0;
 
-  async function observe({ input, signal }: { readonly input: ObserveInput; readonly signal: AbortSignal }): Promise<Heartbeat> {
+  async function observe({ input, stop }: { readonly input: ObserveInput; readonly stop: Stop }): Promise<Heartbeat> {
     const { keys, ...wanted } = fleet.demand();
     const want = { now: input.now, ...wanted, ...(keys.length > 0 && { keys }) };
     const read = (bounded: AbortSignal): Promise<Reading<InstanceFacts> | Reading<ServiceFacts>> => driver.observe(want, bounded);
-    const reading = await withinDeadline(fleet.observeMs, `reading ${driver.name}`, signal, read);
+    const reading = await withinDeadline(fleet.observeMs, `reading ${driver.name}`, signalOf(stop), read);
     const beat = { source: driver.name, epoch: fleet.epoch, seq: ++seq };
     return level === 'instances'
       ? { ...beat, instances: reading as Reading<InstanceFacts> }

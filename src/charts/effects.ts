@@ -1,17 +1,15 @@
 import type { EventObject } from 'xstate';
+import { createStop, halt, type Stop } from '../stop.ts';
 import type { Begun } from './compiled.ts';
 
-/** An effect of a chart: resolves with its output; the signal says that nobody waits for it any more. */
-export type EffectFunction<TInput, TOutput> = (asked: {
-  readonly input: TInput;
-  readonly signal: AbortSignal;
-}) => Promise<TOutput>;
+/** An effect of a chart: resolves with its output, for which nobody waits any more once it is stopped. */
+export type EffectFunction<TInput, TOutput> = (asked: { readonly input: TInput; readonly stop: Stop }) => Promise<TOutput>;
 
 /** An effect that runs. */
 export interface Running {
   readonly id: string;
   readonly promise: Promise<unknown>;
-  stop(): void;
+  readonly stop: Stop;
 }
 
 /** The effects of charts that are no actors. */
@@ -49,7 +47,7 @@ export function createEffects<K>(
     begin(key, { id, src, input }) {
       const effect = effects[src] as EffectFunction<unknown, unknown> | undefined;
       if (!effect) throw new Error(`nobody provides the effect '${src}'`);
-      const asked = askedWith(input);
+      const asked = { input, stop: createStop() };
       const run: Running = { id, promise: effect(asked), stop: asked.stop };
       const all = running.get(key);
       if (all) all.push(run);
@@ -64,24 +62,11 @@ export function createEffects<K>(
     },
     stop(key, id) {
       const run = running.get(key)?.find((other) => other.id === id);
-      if (run && take(key, run)) run.stop();
+      if (run && take(key, run)) halt(run.stop);
     },
     handOver,
     stopAll(key) {
-      for (const run of handOver(key)) run.stop();
+      for (const run of handOver(key)) halt(run.stop);
     },
-  };
-}
-
-/** Most effects end by themselves: a controller is made only for those that ask for its signal, or that are stopped. */
-function askedWith(input: unknown): { readonly input: unknown; readonly signal: AbortSignal; stop(): void } {
-  let controller: AbortController | undefined;
-  const made = () => (controller ??= new AbortController());
-  return {
-    input,
-    get signal() {
-      return made().signal;
-    },
-    stop: () => made().abort(),
   };
 }

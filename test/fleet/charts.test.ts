@@ -3,6 +3,7 @@ import { type InstanceContext, instanceMachine, type PerformInput, type PerformO
 import { describe, expect, test } from 'vitest';
 import type { AnyStateMachine } from 'xstate';
 import { type Charts, createCharts } from '../../src/charts.ts';
+import { signalOf } from '../../src/stop.ts';
 import { instanceView, START } from '../machines/instance-stage.ts';
 import { handmade, LIMITS, pathOf } from '../machines/stage.ts';
 import { turns } from '../support/turns.ts';
@@ -35,7 +36,7 @@ function stage(liveActors: number) {
   const faults: [EntityKey, string][] = [];
   const charts = createCharts<EntityKey>({
     machine: instanceMachine as unknown as AnyStateMachine,
-    effects: { perform: perform.effect },
+    effects: { perform: ({ input, stop }) => perform.effect({ input, signal: signalOf(stop) }) },
     contextOf: newContext,
     liveActors,
     inspect: liveActors > 0 ? () => {} : undefined,
