@@ -16,7 +16,7 @@ import { doText } from './domain/command.ts';
 import type { Problem } from './domain/heartbeat.ts';
 import { type ActionId, asActionId, asEntityKey, asToken, type EntityKey, type Instant } from './domain/identity.ts';
 import { isFirstInLane } from './domain/lanes.ts';
-import { NOW, type Verdict } from './domain/trigger.ts';
+import { NOW, type Trigger, type Verdict } from './domain/trigger.ts';
 import { isFleetError } from './errors.ts';
 import type { ActionPatch, ActionQueue } from './queue.ts';
 
@@ -42,7 +42,7 @@ export function createActions(fleet: {
   readonly dispatch: EffectFunction<DispatchInput, DispatchOutput>;
   readonly limits: ActionLimits;
   readonly now: () => Instant;
-  readonly judge: (action: Action) => Verdict;
+  readonly judge: (action: Action, when: Trigger) => Verdict;
   /** Why an action can never fire any more, or null. */
   readonly outOfReach: (action: Action) => string | null;
   readonly onStuck: (problem: Problem) => void;
@@ -139,7 +139,7 @@ export function createActions(fleet: {
       if (lane !== undefined && (status === 'claiming' || status === 'dispatching')) continue;
       const isFirst = isFirstInLane(action, queue.lane(action.lane));
       const mayBegin = isBegun(status) || !fleet.isHeld(action);
-      const { fresh, holds } = fleet.judge(chart ? { ...action, when: whenOf(chart) } : action);
+      const { fresh, holds } = isBegun(status) ? NOT_ASKED : fleet.judge(action, chart ? whenOf(chart) : action.when);
       if (!mayBegin && isFirst && (holds || status === 'backing-off')) fleet.onHeld(action);
       if (!mayBegin && status === 'backing-off') continue;
       const isDue = holds && isFirst && mayBegin;
@@ -196,6 +196,9 @@ export function createActions(fleet: {
 
 /** What has begun goes on: each of its calls passes the gate by itself. */
 const isBegun = (status: ActionStatus): boolean => status === 'claiming' || status === 'dispatching';
+
+/** It waits for nothing any more. */
+const NOT_ASKED: Verdict = { fresh: false, holds: false };
 
 /** What became of one arming, on its way to the store. */
 interface Unsaved {

@@ -94,7 +94,7 @@ export function createCharts<K extends string>(options: {
   const lives = new Map<K, Live>();
   const aliases = new Map<K, K>();
   const busy = new Set<K>();
-  const listeners = new Map<K, Set<Listener>>();
+  const listeners = new Map<K, readonly Listener[]>();
   /** The rows that deal with an event, each within the one before it, and what has come to them meanwhile. */
   const dealing: { readonly key: K; readonly events: EventObject[] }[] = [];
   const effects = createEffects<K>(options.effects, (key, event) => send(key, event));
@@ -172,8 +172,7 @@ export function createCharts<K extends string>(options: {
   }
 
   function tell(key: K, about: (listener: Listener) => void): void {
-    const all = listeners.get(key);
-    if (all) for (const listener of [...all]) about(listener);
+    listeners.get(key)?.forEach(about);
   }
 
   /** The machine for actors. What a row has begun already is not begun again, but waited for. */
@@ -268,11 +267,11 @@ export function createCharts<K extends string>(options: {
     },
     listen(name, listener) {
       const key = keyOf(name);
-      const all = listeners.get(key) ?? new Set();
-      listeners.set(key, all.add(listener));
+      listeners.set(key, [...(listeners.get(key) ?? []), listener]);
       return () => {
-        all.delete(listener);
-        if (all.size === 0 && listeners.get(key) === all) listeners.delete(key);
+        const others = listeners.get(key)?.filter((other) => other !== listener) ?? [];
+        if (others.length === 0) listeners.delete(key);
+        else listeners.set(key, others);
       };
     },
     hold(name) {

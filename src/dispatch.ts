@@ -93,9 +93,11 @@ export function createDispatch(fleet: {
     const key = fleet.keyOf(action);
     const event = { type: action.do.verb, now: fleet.now(), token: action.token, do: action.do, begun: action.begun };
     entities.open(key);
-    if (!(await isAvailable(action, key, event, stop))) return null;
-    // Another action that waited too may have been quicker, or its chart is over: what a chart does not take, it never answers.
-    if (!entities.takes(key, event)) return null;
+    if (!entities.takes(key, event)) {
+      if (!(await isAvailable(action, key, event, stop))) return null;
+      // Another action that waited too may have been quicker, or its chart is over: what a chart does not take, it never answers.
+      if (!entities.takes(key, event)) return null;
+    }
     const shared = callUnderWay(key);
     if (action.do.verb === 'launch' && action.begun === null && shared !== null && shared !== action.token) {
       // Before it joins: should the one that began it be cancelled and this process die, nobody else would know of that call.

@@ -191,7 +191,7 @@ export function createFleet(options: FleetOptions): Fleet {
     }),
     limits: policy,
     now,
-    judge: (action) => judged(action, action.when),
+    judge: judged,
     outOfReach: (action) => reach(action.when),
     onStuck: onProblem,
     isHeld: hold.isHeld,

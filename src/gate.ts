@@ -51,8 +51,10 @@ export function createGate(fleet: {
       waiting.add(wake);
     });
 
+  const isReady = (what: Do): boolean => lease.held() && fleet.isWarm(what);
+
   async function ready(what: Do, stop: Stop): Promise<void> {
-    while (!lease.held() || !fleet.isWarm(what)) await nextBeat(stop);
+    while (!isReady(what)) await nextBeat(stop);
   }
 
   async function begin({ key, token, by }: Pick<PerformInput, 'key' | 'token' | 'by'>): Promise<void> {
@@ -77,7 +79,7 @@ export function createGate(fleet: {
       const { key, do: what, token, by } = effect;
       for (;;) {
         if (!queue.byToken(by)) await begin(effect);
-        await ready(what, stop);
+        if (!isReady(what)) await ready(what, stop);
         if (fleet.allow(what, fleet.view(key)) !== true) {
           await nextBeat(stop);
           continue;

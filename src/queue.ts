@@ -86,11 +86,14 @@ export function createQueue(
   /** Index entries whose item has not been seen, and since when we have been waiting for it. */
   const holes = new Map<number, Instant | null>();
   const underWay = new Map<ActionId, Promise<unknown>>();
+  /** All actions by their lanes, until one of them is another. */
+  let listed: readonly Action[] | null = null;
   let seen = 0;
   let head = 0;
   let revision: string | null = null;
 
   function keep(item: Item, tell: (action: Action) => void): void {
+    listed = null;
     const before = items.get(item.action.id)?.action;
     if (before) leave(before);
     if (isEnded(item.action)) items.delete(item.action.id);
@@ -336,7 +339,7 @@ export function createQueue(
       return id === undefined ? undefined : items.get(id)?.action;
     },
     lane: (key) => lanes.get(key) ?? [],
-    all: () => [...lanes.values()].flat(),
+    all: () => (listed ??= [...lanes.values()].flat()),
     async tidy() {
       const isNeeded = (n: number) => holes.has(n) || items.has(entries.get(n) ?? NOBODY);
       let next = head;
