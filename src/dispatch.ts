@@ -62,7 +62,7 @@ export function createDispatch(fleet: {
     const front = outcome.steps.slice(0, -1);
     const last = outcome.steps.at(-1);
     if (!last) return { outcome: 'done', code: OK };
-    if (front.length === 0 && last.when.on === 'now') return perform(action, stop);
+    if (front.length === 0 && last.when.on === 'now') return await perform(action, stop);
     if (front.length === 0 && fleet.judge(action, last.when).holds)
       throw new FleetError('ER0209', `${doText(action.do)} waits for ${triggerText(last.when)}, which holds`, {
         retryable: true,
@@ -104,7 +104,7 @@ export function createDispatch(fleet: {
       await fleet.queue.update(action, { begun: { at: fleet.now(), mark: null, token: shared } }, 'leader');
       return null;
     }
-    return outcomeOf(key, { ...event, now: fleet.now() }, stop);
+    return await outcomeOf(key, { ...event, now: fleet.now() }, stop);
   }
 
   /** The token of the call that is made for an instance at present. */

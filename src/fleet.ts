@@ -289,7 +289,7 @@ export function createFleet(options: FleetOptions): Fleet {
     return work();
   };
 
-  async function arm(steps: readonly Step[], settings?: ArmOptions): Promise<readonly Action[]> {
+  function arm(steps: readonly Step[], settings?: ArmOptions): Promise<readonly Action[]> {
     for (const step of steps) {
       const reason = reach(step.when);
       if (reason !== null) throw new FleetError('ER0236', `${doText(step.do)} would wait in vain: ${reason}`);
@@ -299,8 +299,9 @@ export function createFleet(options: FleetOptions): Fleet {
 
   /** Steps that somebody prepared say what is to run as commands do. */
   async function armNoted(steps: readonly Step[], settings?: ArmOptions): Promise<readonly Action[]> {
-    await keeper.note(steps.flatMap((step) => intentOf(step.do, inventory)));
-    return arm(steps, settings);
+    const intents = steps.flatMap((step) => intentOf(step.do, inventory));
+    if (intents.length > 0) await keeper.note(intents);
+    return await arm(steps, settings);
   }
 
   /** Does what a doctor answered. The key makes of the same answer, should it come again, the same actions. */

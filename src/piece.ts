@@ -23,8 +23,17 @@ export function createPiece(): Piece {
   const common: string[] = [];
   const views: string[] = [];
   let bytes = FRAME.length;
+  /** Most views are like the one before them. */
+  let last: { readonly view: View; readonly number: number } | null = null;
 
   function numberOf(view: View): number {
+    if (last && isAlike(view, last.view)) return last.number;
+    const number = numberAmongAll(view);
+    last = { view, number };
+    return number;
+  }
+
+  function numberAmongAll(view: View): number {
     let alike = numbers.get(view.holds);
     if (!alike) {
       alike = new Map();
@@ -77,6 +86,22 @@ function commonOf(view: View): Common {
   const { key: _, name: __, ip: ___, mark: ____, since: _____, heldSince: ______, unmet: _______, holds, ...rest } = view;
   return { ...rest, prefix: prefixOf(view), holds: [...holds] };
 }
+
+/** Whether everything is the same that views may have in common. */
+const isAlike = (a: View, b: View): boolean =>
+  a.holds === b.holds &&
+  a.state === b.state &&
+  a.code === b.code &&
+  a.source === b.source &&
+  a.role === b.role &&
+  a.mode === b.mode &&
+  a.hostLost === b.hostLost &&
+  a.gone === b.gone &&
+  a.readAt === b.readAt &&
+  a.seenSince === b.seenSince &&
+  a.raw === b.raw &&
+  a.reason === b.reason &&
+  prefixOf(a) === prefixOf(b);
 
 /** Equal where everything is that views with the same words may have in common. */
 const textOf = (view: View): string =>

@@ -210,21 +210,16 @@ export function createQueue(
     for (const [i, step] of steps.entries()) {
       const id = ids.get(step) ?? idOf(step, settings);
       const armedOnce = async (): Promise<Action> => {
-        const already = await armedAlready(id);
-        if (already) return already;
+        // What is believed here may have ended elsewhere.
+        const already = items.has(id) ? await reload(id) : null;
+        if (already && isLive(already)) return already;
         // What stood there, by the looks of it, is over: its place is not the new one's.
         if (stood[i]) places = placesFor(steps, standing, settings.before);
-        return armOne(step, id, places[i] ?? null, { now, armedAt }, settings);
+        return await armOne(step, id, places[i] ?? null, { now, armedAt }, settings);
       };
       armed.push(await inTurn(id, armedOnce));
     }
     return armed;
-  }
-
-  /** The live action of this id. What is believed here may have ended elsewhere. */
-  async function armedAlready(id: ActionId): Promise<Action | null> {
-    const action = items.has(id) ? await reload(id) : null;
-    return action && isLive(action) ? action : null;
   }
 
   async function armOne(

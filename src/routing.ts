@@ -71,6 +71,7 @@ export function createRouting(fleet: {
     },
     isWarm(what) {
       if (what.level === 'services') return areRead('instances', instanceDrivers) && areRead('services', serviceDrivers);
+      if (areRead('instances', instanceDrivers)) return true;
       const driver = driverOf({ key: keyOf(what), do: what });
       return areRead('instances', driver ? [driver] : []);
     },
