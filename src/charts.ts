@@ -161,7 +161,7 @@ export function createCharts<K extends string>(options: {
     if (charts.get(key) !== to) return;
     if (begun.length > 0) for (const effect of begun) effects.begin(key, effect);
     if (to.configuration.isOver) effects.stopAll(key);
-    noteBusy(key, to.configuration.tags.has('busy'));
+    if (to.configuration !== row.configuration) noteBusy(key, to.configuration.tags.has('busy'));
     options.onStep?.(key, { before: placeOf(row), after: placeOf(to) });
     tell(key, hasChanged);
   }

@@ -4,7 +4,8 @@ import type { Instant } from './domain/identity.ts';
 export function createClock(received: () => number = Date.now): () => Instant {
   let last = Number.NEGATIVE_INFINITY;
   return () => {
-    last = Math.max(last, received());
+    const at = received();
+    if (at > last) last = at;
     return last as Instant;
   };
 }

@@ -54,9 +54,10 @@ export function createPerform(fleet: {
 
   /** A turn may have passed since the permits were given: what was ended meanwhile is not sent. */
   async function flush(driver: AnyDriver, asked: readonly Pending[]): Promise<void> {
-    const batch = asked.filter(({ permit }) => permit.valid());
+    const batch: Pending[] = [];
     for (const pending of asked)
-      if (!batch.includes(pending)) pending.answered({ subject: driver.name, code: 'ER0217', message: 'its permit has ended' });
+      if (pending.permit.valid()) batch.push(pending);
+      else pending.answered({ subject: driver.name, code: 'ER0217', message: 'its permit has ended' });
     if (batch.length === 0) return;
     const deadline = new AbortController();
     const timer = setTimeout(

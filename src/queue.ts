@@ -94,18 +94,23 @@ export function createQueue(
 
   function keep(item: Item, tell: (action: Action) => void): void {
     listed = null;
-    const before = items.get(item.action.id)?.action;
-    if (before) leave(before);
-    if (isEnded(item.action)) items.delete(item.action.id);
-    else {
-      items.set(item.action.id, item);
-      byToken.set(item.action.token, item.action.id);
-      const lane = lanes.get(item.action.lane) ?? [];
-      lane.push(item.action);
-      lane.sort(byPlace);
-      lanes.set(item.action.lane, lane);
-    }
-    tell(item.action);
+    const { action } = item;
+    const before = items.get(action.id)?.action;
+    const isToStay = !isEnded(action);
+    if (before && !(isToStay && isSamePlace(before, action))) leave(before);
+    if (isToStay) {
+      items.set(action.id, item);
+      byToken.set(action.token, action.id);
+      stand(action);
+    } else items.delete(action.id);
+    tell(action);
+  }
+
+  /** In its lane, perhaps instead of what was known of it before. */
+  function stand(action: Action): void {
+    const lane = lanes.get(action.lane) ?? [];
+    const others = lane.filter((other) => other.id !== action.id);
+    lanes.set(action.lane, others.length === 0 ? [action] : [...others, action].sort(byPlace));
   }
 
   function leave(action: Action): void {
@@ -345,6 +350,8 @@ export function createQueue(
     },
   };
 }
+
+const isSamePlace = (a: Action, b: Action): boolean => a.lane === b.lane && a.token === b.token;
 
 const NOBODY = asActionId('');
 

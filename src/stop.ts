@@ -11,10 +11,12 @@ export interface Stop {
 interface Kept {
   isStopped: boolean;
   reason: unknown;
-  readonly listeners: (() => void)[];
+  listeners: readonly (() => void)[];
 }
 
-export const createStop = (): Stop => ({ isStopped: false, reason: undefined, listeners: [] }) satisfies Kept as Stop;
+export const createStop = (): Stop => ({ isStopped: false, reason: undefined, listeners: NOBODY }) satisfies Kept as Stop;
+
+const NOBODY = [] as const;
 
 /** Tells all who listen, once. */
 export function halt(it: Stop, reason?: unknown): void {
@@ -22,16 +24,17 @@ export function halt(it: Stop, reason?: unknown): void {
   if (kept.isStopped) return;
   kept.isStopped = true;
   kept.reason = reason ?? new DOMException('This operation was aborted', 'AbortError');
-  for (const listener of kept.listeners.splice(0)) listener();
+  const { listeners } = kept;
+  kept.listeners = NOBODY;
+  for (const listener of listeners) listener();
 }
 
 /** @returns a function that ends this */
 export function onStop(it: Stop, listener: () => void): () => void {
-  const { listeners } = it as Kept;
-  listeners.push(listener);
+  const kept = it as Kept;
+  kept.listeners = [...kept.listeners, listener];
   return () => {
-    const at = listeners.indexOf(listener);
-    if (at >= 0) listeners.splice(at, 1);
+    kept.listeners = kept.listeners.filter((other) => other !== listener);
   };
 }
 

@@ -59,7 +59,8 @@ const WANTED = /^instances\/([^/]+)\/wanted\/(.+)$/;
 
 /** The cloud and ip of a key made before its instance has an id; null for any other key. */
 export function wantedOf(key: EntityKey): { readonly cloud: string; readonly ip: Ip } | null {
-  const match = WANTED.exec(key);
+  // Most keys are of what is there already, and need no closer look.
+  const match = key.includes('/wanted/') ? WANTED.exec(key) : null;
   return match?.[1] !== undefined && match[2] !== undefined ? { cloud: match[1], ip: match[2] as Ip } : null;
 }
 
