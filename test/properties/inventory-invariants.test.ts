@@ -66,6 +66,19 @@ test(
 );
 
 test(
+  'whoever has looked at an entity before sees it as it is now',
+  () =>
+    always(() => ({ inventory, views }) => {
+      for (const [key, view] of views) {
+        expect(inventory.get(key)).toEqual(view);
+        const here = view.level === 'instances' && view.ip !== null ? inventory.atIp(view.ip) : 'none';
+        if (typeof here === 'object' && here.key === key) expect(here).toEqual(view);
+      }
+    }),
+  PATIENCE_MS,
+);
+
+test(
   'an address that comes into conflict is told of for everybody at it',
   () =>
     always(() => ({ inventory, changes, views, disputed }) => {
