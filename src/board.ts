@@ -2,7 +2,7 @@ import type { Store } from './contracts.ts';
 import { asInstant, type Instant } from './domain/identity.ts';
 import type { View } from './domain/view.ts';
 import type { GlobalHeartbeat } from './face.ts';
-import { createPiece, readPiece } from './piece.ts';
+import { addTo, createPiece, readPiece, textOfPiece } from './piece.ts';
 
 /** The last global heartbeat in the store, so that a standby and the command line see the same fleet. */
 export interface Board {
@@ -55,13 +55,13 @@ export function createBoard(
     let pieces = 0;
     let piece = createPiece();
     let turn = 0;
-    const put = () => store.set(pieceKey(beat, pieces++), piece.text(), options.ttlMs);
+    const put = () => store.set(pieceKey(beat, pieces++), textOfPiece(piece), options.ttlMs);
     for (const view of views) {
       if (piece.bytes > PIECE_BYTES) {
         await put();
         piece = createPiece();
       }
-      piece.add(view);
+      addTo(piece, view);
       if (++turn % options.turnSize === 0) await options.yieldTurn();
     }
     await put();

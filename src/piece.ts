@@ -11,59 +11,49 @@ interface Common extends Omit<View, 'key' | 'name' | 'ip' | 'mark' | 'since' | '
 /** What one view has for itself, behind the number of what it shares. */
 type Own = readonly [common: number, name: string, ip: View['ip'], mark: View['mark'], since: Instant];
 
-/** Views as one text for the store. What many of them have in common is written once. */
+/** Views on their way to become one text for the store. What many of them have in common is written once. */
 export interface Piece {
-  readonly bytes: number;
-  add(view: View): void;
-  text(): string;
+  /** How long the text is so far. */
+  bytes: number;
+  readonly common: string[];
+  readonly views: string[];
+  /** The numbers of what is in common, by the words that hold. */
+  readonly numbers: Map<ReadonlySet<string>, Map<string, number>>;
+  /** Most views are like the one before them. */
+  last: { readonly view: View; readonly number: number } | null;
 }
 
-export function createPiece(): Piece {
-  const numbers = new Map<ReadonlySet<string>, Map<string, number>>();
-  const common: string[] = [];
-  const views: string[] = [];
-  let bytes = FRAME.length;
-  /** Most views are like the one before them. */
-  let last: { readonly view: View; readonly number: number } | null = null;
+export const createPiece = (): Piece => ({ bytes: FRAME.length, common: [], views: [], numbers: new Map(), last: null });
 
-  function numberOf(view: View): number {
-    if (last && isAlike(view, last.view)) return last.number;
-    const number = numberAmongAll(view);
-    last = { view, number };
-    return number;
+export function addTo(piece: Piece, view: View): void {
+  const number = piece.last && isAlike(view, piece.last.view) ? piece.last.number : numberOf(piece, view);
+  piece.last = { view, number };
+  write(piece, piece.views, [number, view.name, view.ip, view.mark, view.since]);
+}
+
+export const textOfPiece = ({ common, views }: Piece): string => `{"common":[${common.join()}],"views":[${views.join()}]}`;
+
+function numberOf(piece: Piece, view: View): number {
+  const { numbers, common } = piece;
+  let alike = numbers.get(view.holds);
+  if (!alike) {
+    alike = new Map();
+    numbers.set(view.holds, alike);
   }
-
-  function numberAmongAll(view: View): number {
-    let alike = numbers.get(view.holds);
-    if (!alike) {
-      alike = new Map();
-      numbers.set(view.holds, alike);
-    }
-    const text = textOf(view);
-    let number = alike.get(text);
-    if (number === undefined) {
-      number = common.length;
-      alike.set(text, number);
-      write(common, commonOf(view));
-    }
-    return number;
+  const text = textOf(view);
+  let number = alike.get(text);
+  if (number === undefined) {
+    number = common.length;
+    alike.set(text, number);
+    write(piece, common, commonOf(view));
   }
+  return number;
+}
 
-  function write(list: string[], item: Common | Own): void {
-    const text = JSON.stringify(item);
-    bytes += Buffer.byteLength(text) + 1;
-    list.push(text);
-  }
-
-  return {
-    get bytes() {
-      return bytes;
-    },
-    add(view) {
-      write(views, [numberOf(view), view.name, view.ip, view.mark, view.since]);
-    },
-    text: () => `{"common":[${common.join()}],"views":[${views.join()}]}`,
-  };
+function write(piece: Piece, list: string[], item: Common | Own): void {
+  const text = JSON.stringify(item);
+  piece.bytes += Buffer.byteLength(text) + 1;
+  list.push(text);
 }
 
 const FRAME = '{"common":[],"views":[]}';

@@ -37,6 +37,10 @@ export function createEffects<K>(
     return true;
   }
 
+  function end(key: K, run: Running, event: EventObject): void {
+    if (take(key, run)) ended(key, event);
+  }
+
   const handOver = (key: K): readonly Running[] => {
     const all = running.get(key) ?? [];
     running.delete(key);
@@ -52,12 +56,9 @@ export function createEffects<K>(
       const all = running.get(key);
       if (all) all.push(run);
       else running.set(key, [run]);
-      const tell = (event: EventObject) => {
-        if (take(key, run)) ended(key, event);
-      };
       run.promise.then(
-        (output) => tell({ type: `xstate.done.actor.${id}`, output, actorId: id } as EventObject),
-        (error: unknown) => tell({ type: `xstate.error.actor.${id}`, error, actorId: id } as EventObject),
+        (output) => end(key, run, { type: `xstate.done.actor.${id}`, output, actorId: id } as EventObject),
+        (error: unknown) => end(key, run, { type: `xstate.error.actor.${id}`, error, actorId: id } as EventObject),
       );
     },
     stop(key, id) {
