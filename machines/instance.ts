@@ -205,6 +205,10 @@ export const instanceMachine = setup({
       initial: 'unknown',
       on: {
         heartbeat: [
+          // First what most heartbeats say: no two of these guards let the same one pass.
+          { guard: { type: 'reports', params: 'managed' }, target: '.running.managed', actions: 'record' },
+          { guard: { type: 'reports', params: 'bootstrapped' }, target: '.running.bootstrapped', actions: 'record' },
+          { guard: { type: 'reports', params: 'ssh-up' }, target: '.running.ssh-up', actions: 'record' },
           { guard: { type: 'reports', params: 'unknown' }, target: '.unknown', actions: 'record' },
           { guard: { type: 'reports', params: 'absent' }, target: '.absent', actions: 'record' },
           { guard: { type: 'reports', params: 'pending' }, target: '.pending', actions: 'record' },
@@ -213,9 +217,6 @@ export const instanceMachine = setup({
           { guard: { type: 'reports', params: 'stopped' }, target: '.stopped', actions: 'record' },
           { guard: { type: 'reports', params: 'shutting-down' }, target: '.shutting-down', actions: 'record' },
           { guard: { type: 'reports', params: 'terminated' }, target: '.terminated', actions: 'record' },
-          { guard: { type: 'reports', params: 'ssh-up' }, target: '.running.ssh-up', actions: 'record' },
-          { guard: { type: 'reports', params: 'bootstrapped' }, target: '.running.bootstrapped', actions: 'record' },
-          { guard: { type: 'reports', params: 'managed' }, target: '.running.managed', actions: 'record' },
         ],
       },
       states: {

@@ -1,5 +1,5 @@
 import type { AnyStateMachine, EventObject } from 'xstate';
-import type { Act, Told } from './rules.ts';
+import type { Act, Guard, Told } from './rules.ts';
 import { type Invoked, type Leaf, type Transition, tableOf } from './table.ts';
 
 /** All that is active of a chart: one object for each such combination, however many charts stand there. */
@@ -192,9 +192,15 @@ function taken(ofRegions: Choices, told: Told): readonly Transition[] {
 }
 
 function firstOf(rows: readonly Transition[], told: Told): Transition | null {
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i] as Transition;
-    if (row.guard === null || row.guard(told)) return row;
+  let tried: Guard | null = null;
+  try {
+    for (let i = 0; i < rows.length; i++) {
+      const row = rows[i] as Transition;
+      tried = row.guard;
+      if (tried === null || tried.passes(told, tried.params)) return row;
+    }
+  } catch (error) {
+    throw new Error(`${tried?.name} failed`, { cause: error });
   }
   return null;
 }

@@ -6,7 +6,12 @@ export interface Told {
   readonly event: EventObject;
 }
 
-export type Guard = (told: Told) => boolean;
+export interface Guard {
+  /** As an error says it. */
+  readonly name: string;
+  readonly passes: Rule;
+  readonly params: unknown;
+}
 
 /** What a chart does on its way: makes a new context of the old one, and adds what it emits. */
 export type Act = (told: Told, emitted: EventObject[]) => unknown;
@@ -25,13 +30,7 @@ export function guardOf(machine: AnyStateMachine, { guard, eventType }: AnyTrans
   const { type, params } = named(machine, guard);
   const passes: unknown = machine.implementations.guards[type];
   if (typeof passes !== 'function' || 'check' in passes) throw unknown(machine, `the guard '${type}'`);
-  return (told) => {
-    try {
-      return Boolean((passes as Rule)(told, params));
-    } catch (error) {
-      throw new Error(`the guard '${type}' of '${eventType}' in the chart ${machine.id} failed`, { cause: error });
-    }
-  };
+  return { name: `the guard '${type}' of '${eventType}' in the chart ${machine.id}`, passes: passes as Rule, params };
 }
 
 /** @throws Error where an action neither assigns nor emits */
