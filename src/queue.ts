@@ -3,9 +3,10 @@ import { digestOf } from './digest.ts';
 import { type Action, isEnded, isLive, type Step } from './domain/action.ts';
 import { doText } from './domain/command.ts';
 import { type ActionId, asActionId, asToken, type EntityKey, type Instant, type Token } from './domain/identity.ts';
-import { byPlace, placesFor } from './domain/lanes.ts';
+import { placesFor } from './domain/lanes.ts';
 import type { Policy } from './domain/policy.ts';
 import { FleetError } from './errors.ts';
+import { createKnownActions, type Item } from './known-actions.ts';
 import { type Migrate, readRecord, writeRecord } from './record.ts';
 
 /** What may change of an action once it is armed. `begun` belongs to the gate, the rest to its chart. */
@@ -48,11 +49,6 @@ export interface ActionQueue {
   tidy(): Promise<void>;
 }
 
-interface Item {
-  readonly text: string;
-  readonly action: Action;
-}
-
 const TAIL = 'q:tail';
 const HEAD = 'q:head';
 /** Counts changes made to items by those who do not lead, so that the leader knows when to look again. */
@@ -78,46 +74,19 @@ export function createQueue(
   },
   migrate?: Migrate,
 ): ActionQueue {
-  const items = new Map<ActionId, Item>();
-  const lanes = new Map<EntityKey, Action[]>();
-  const byToken = new Map<Token, ActionId>();
+  const known = createKnownActions();
   /** Where each index entry past the head leads. Fleets that arm the same at once make an entry each. */
   const entries = new Map<number, ActionId>();
   /** Index entries whose item has not been seen, and since when we have been waiting for it. */
   const holes = new Map<number, Instant | null>();
   const underWay = new Map<ActionId, Promise<unknown>>();
-  /** All actions by their lanes, until one of them is another. */
-  let listed: readonly Action[] | null = null;
   let seen = 0;
   let head = 0;
   let revision: string | null = null;
 
   function keep(item: Item, tell: (action: Action) => void): void {
-    listed = null;
-    const { action } = item;
-    const before = items.get(action.id)?.action;
-    const isToStay = !isEnded(action);
-    if (before && !(isToStay && isSamePlace(before, action))) leave(before);
-    if (isToStay) {
-      items.set(action.id, item);
-      byToken.set(action.token, action.id);
-      stand(action);
-    } else items.delete(action.id);
-    tell(action);
-  }
-
-  /** In its lane, perhaps instead of what was known of it before. */
-  function stand(action: Action): void {
-    const lane = lanes.get(action.lane) ?? [];
-    const others = lane.filter((other) => other.id !== action.id);
-    lanes.set(action.lane, others.length === 0 ? [action] : [...others, action].sort(byPlace));
-  }
-
-  function leave(action: Action): void {
-    byToken.delete(action.token);
-    const lane = (lanes.get(action.lane) ?? []).filter((other) => other.id !== action.id);
-    if (lane.length === 0) lanes.delete(action.lane);
-    else lanes.set(action.lane, lane);
+    known.put(item);
+    tell(item.action);
   }
 
   /** What is done about one action is done in turn, so that nothing read earlier replaces what was written later. */
@@ -143,12 +112,12 @@ export function createQueue(
     // What this fleet has armed itself it has not to look for.
     while (seen < tail) if (!isArmedAt(++seen)) holes.set(seen, null);
     await Promise.all([...holes.keys()].map((n) => load(n, now)));
-    if (full || revisionText !== revision) await Promise.all([...items.keys()].map((id) => inTurn(id, () => reload(id))));
+    if (full || revisionText !== revision) await Promise.all(known.ids().map((id) => inTurn(id, () => reload(id))));
     revision = revisionText;
   }
 
   function isArmedAt(n: number): boolean {
-    const action = items.get(entries.get(n) ?? NOBODY)?.action;
+    const action = known.get(entries.get(n) ?? NOBODY)?.action;
     return action !== undefined && armingOf(action) === n;
   }
 
@@ -173,8 +142,8 @@ export function createQueue(
       await setAside(id, n, text);
       return true;
     }
-    const known = items.get(id);
-    if (known ? known.text !== text : !isEnded(action)) keep({ text, action }, on.found);
+    const before = known.get(id);
+    if (before ? before.text !== text : !isEnded(action)) keep({ text, action }, on.found);
     return armingOf(action) === n;
   }
 
@@ -191,7 +160,7 @@ export function createQueue(
   /** @returns the action as the store has it */
   async function reload(id: ActionId): Promise<Action | null> {
     const text = await store.get(itemKey(id));
-    const item = items.get(id);
+    const item = known.get(id);
     if (item && text === item.text) return item.action;
     const action = text === null ? null : readRecord(text, migrate);
     if (item && !action) on.lost(item.action);
@@ -207,8 +176,8 @@ export function createQueue(
     const armedAt = now();
     const ids = new Map(steps.map((step) => [step, idOf(step, settings)]));
     const standing = {
-      of: (step: Step) => items.get(ids.get(step) ?? NOBODY)?.action,
-      in: (lane: EntityKey) => lanes.get(lane) ?? [],
+      of: (step: Step) => known.get(ids.get(step) ?? NOBODY)?.action,
+      in: known.lane,
     };
     const stood = steps.map((step) => standing.of(step) !== undefined);
     let places = placesFor(steps, standing, settings.before);
@@ -216,7 +185,7 @@ export function createQueue(
       const id = ids.get(step) ?? idOf(step, settings);
       const armedOnce = async (): Promise<Action> => {
         // What is believed here may have ended elsewhere.
-        const already = items.has(id) ? await reload(id) : null;
+        const already = known.has(id) ? await reload(id) : null;
         if (already && isLive(already)) return already;
         // What stood there, by the looks of it, is over: its place is not the new one's.
         if (stood[i]) places = placesFor(steps, standing, settings.before);
@@ -290,7 +259,7 @@ export function createQueue(
   ): Promise<Action> {
     for (;;) {
       if (by === 'leader' && !on.isLeader()) throw new FleetError('ER0211', `action ${id} is its successor's business`);
-      const item = items.get(id);
+      const item = known.get(id);
       if (!item) {
         const stored = await reload(id);
         if (stored) return stored;
@@ -328,20 +297,17 @@ export function createQueue(
     refresh,
     arm,
     update,
-    get: (id) => items.get(id)?.action,
-    find: async (id) => items.get(id)?.action ?? inTurn(id, () => reload(id)),
+    get: (id) => known.get(id)?.action,
+    find: async (id) => known.get(id)?.action ?? inTurn(id, () => reload(id)),
     reread: (id) => inTurn(id, () => reload(id)),
     async idle() {
       while (underWay.size > 0) await Promise.allSettled(underWay.values());
     },
-    byToken: (token) => {
-      const id = byToken.get(token);
-      return id === undefined ? undefined : items.get(id)?.action;
-    },
-    lane: (key) => lanes.get(key) ?? [],
-    all: () => (listed ??= [...lanes.values()].flat()),
+    byToken: known.byToken,
+    lane: known.lane,
+    all: known.all,
     async tidy() {
-      const isNeeded = (n: number) => holes.has(n) || items.has(entries.get(n) ?? NOBODY);
+      const isNeeded = (n: number) => holes.has(n) || known.has(entries.get(n) ?? NOBODY);
       let next = head;
       while (next < seen && !isNeeded(next + 1)) entries.delete(++next);
       if (next === head) return;
@@ -350,8 +316,6 @@ export function createQueue(
     },
   };
 }
-
-const isSamePlace = (a: Action, b: Action): boolean => a.lane === b.lane && a.token === b.token;
 
 const NOBODY = asActionId('');
 
