@@ -1,8 +1,8 @@
 import { asEntityKey, type Instant } from './domain/identity.ts';
 import type { View } from './domain/view.ts';
 
-/** What many views have in common. A reader needs no history of them, and what they need elsewhere is not theirs to say. */
-interface Common extends Omit<View, 'key' | 'name' | 'ip' | 'mark' | 'since' | 'holds' | 'heldSince' | 'unmet'> {
+/** What many views have in common. A reader needs no history of them; what they need elsewhere, and hear at the moment, is not theirs to say. */
+interface Common extends Omit<View, 'key' | 'name' | 'ip' | 'mark' | 'since' | 'holds' | 'heldSince' | 'unmet' | 'following'> {
   /** The part of the keys that stands before the name. */
   readonly prefix: string;
   readonly holds: readonly string[];
@@ -73,7 +73,18 @@ export function readPiece(text: string): readonly View[] {
 const prefixOf = ({ key, name }: View): string => key.slice(0, key.length - name.length);
 
 function commonOf(view: View): Common {
-  const { key: _, name: __, ip: ___, mark: ____, since: _____, heldSince: ______, unmet: _______, holds, ...rest } = view;
+  const {
+    key: _,
+    name: __,
+    ip: ___,
+    mark: ____,
+    since: _____,
+    heldSince: ______,
+    unmet: _______,
+    following: ________,
+    holds,
+    ...rest
+  } = view;
   return { ...rest, prefix: prefixOf(view), holds: [...holds] };
 }
 
