@@ -18,7 +18,7 @@ export type Effect<TInput, TOutput = unknown> = ActorLogic<any, any, TInput, any
 export interface PerformInput {
   readonly key: EntityKey;
   readonly do: Do;
-  readonly step?: ServiceRung | 'stop' | 'remove' | 'restart' | SwitchoverStep;
+  readonly step?: ServiceRung | 'stop' | 'remove' | 'restart' | 'configure' | SwitchoverStep;
   readonly token: Token;
   /** Who wants it now: one that joined may still want what was begun under the token of another. */
   readonly by: Token;

@@ -46,7 +46,13 @@ export interface ServiceContext {
     readonly runId: string | null;
     readonly readAt: Instant | null;
   };
-  readonly operation: Operation | null;
+  readonly operation: ServiceOperation | null;
+}
+
+/** An operation on a service. */
+export interface ServiceOperation extends Operation {
+  /** Whether it was up when this began. */
+  readonly wasUp?: boolean;
 }
 
 export type ServiceEvent = EntityHeartbeat | VerbEvent<ServiceVerb> | CancelEvent;
@@ -59,6 +65,8 @@ export interface ServiceInput {
 
 const UNSEEN: ServiceContext['observed'] = { state: 'unknown', missing: null, isUnmet: false, runId: null, readAt: null };
 
+const UP: ReadonlySet<ServiceState> = new Set(['up', 'replicating', 'routed']);
+
 const firstMissing = (ladder: readonly ServiceRung[], view: View): ServiceRung | null =>
   ladder.find((rung) => !view.holds.has(rung)) ?? null;
 
@@ -68,7 +76,11 @@ function isClimbed(operation: Operation, missing: ServiceRung | null): boolean {
   return operation.do.verb === 'install' && SERVICE_RUNGS.indexOf(missing) > SERVICE_RUNGS.indexOf('installed');
 }
 
-function isReached(operation: Operation, view: View, ladder: readonly ServiceRung[]): boolean {
+/** A probe that cannot see the configuration of its service leaves it at what the host said when it was written. */
+const isConfigured = (view: View): boolean =>
+  view.state !== 'unknown' && view.state !== 'uninstalled' && !view.holds.has('misconfigured');
+
+function isReached(operation: ServiceOperation, view: View, ladder: readonly ServiceRung[]): boolean {
   switch (operation.do.verb) {
     case 'stop':
       return view.state === 'stopped' || view.state === 'uninstalled';
@@ -76,6 +88,8 @@ function isReached(operation: Operation, view: View, ladder: readonly ServiceRun
       return view.state === 'uninstalled';
     case 'restart':
       return view.holds.has('up') && view.mark !== null && view.mark !== operation.mark;
+    case 'bootstrap_config':
+      return isConfigured(view) && (operation.wasUp !== true || view.holds.has('up'));
     case 'sync':
       return view.holds.has('replicating');
     default:
@@ -158,7 +172,9 @@ export const serviceMachine = setup({
     }),
     begin: assign({
       operation: ({ context, event }) =>
-        'do' in event ? beginOperation(context.limits, event, context.observed.runId) : context.operation,
+        'do' in event
+          ? { ...beginOperation(context.limits, event, context.observed.runId), wasUp: UP.has(context.observed.state) }
+          : context.operation,
     }),
     beginCall: assign({
       operation: ({ context: { operation, limits } }) => operation && callAgain(operation, limits, operation.seenAt),
@@ -286,6 +302,7 @@ export const serviceMachine = setup({
             stop: { target: 'busy.calling', actions: 'begin' },
             remove: { target: 'busy.calling', actions: 'begin' },
             sync: { target: 'busy.calling', actions: 'begin' },
+            bootstrap_config: { target: 'busy.calling', actions: 'begin' },
             restart: [
               { guard: 'wasBegun', target: 'busy.settling', actions: ['begin', 'expectGoalSinceBegun'] },
               { target: 'busy.calling', actions: 'begin' },
@@ -309,6 +326,7 @@ export const serviceMachine = setup({
             install: { guard: 'isSameVerb', actions: 'join' },
             restart: { guard: 'isSameVerb', actions: 'join' },
             sync: { guard: 'isSameVerb', actions: 'join' },
+            bootstrap_config: { guard: 'isSameVerb', actions: 'join' },
             stop: [
               { guard: 'isSameVerb', actions: 'join' },
               { guard: 'isAboveOperation', target: '.calling', reenter: true, actions: ['reportPreempted', 'begin'] },
@@ -491,7 +509,7 @@ export const serviceMachine = setup({
             },
             calling: {
               tags: ['calling'],
-              description: 'The one call of stop, restart, remove or sync is being made.',
+              description: 'The one call of stop, restart, remove, sync or bootstrap_config is being made.',
               invoke: {
                 src: 'perform',
                 input: ({ context }) => performInput(context),
@@ -551,4 +569,5 @@ const SINGLE_CALL: ReadonlyMap<string, NonNullable<PerformInput['step']>> = new 
   ['remove', 'remove'],
   ['restart', 'restart'],
   ['sync', 'replicating'],
+  ['bootstrap_config', 'configure'],
 ]);

@@ -29,7 +29,7 @@ export interface Call {
 }
 
 /** What a service kind can bring about: a rung, or one of the single calls. */
-export type ServiceStep = ServiceRung | 'stop' | 'remove' | 'restart';
+export type ServiceStep = ServiceRung | 'stop' | 'remove' | 'restart' | 'configure';
 
 /** What a read is for. */
 export interface Want {
@@ -130,7 +130,10 @@ export interface ServiceKind<T> {
   /** Reads the settings of one service; throws a FleetError that says what was found and what is allowed. */
   settings(raw: unknown): T;
   probe(of: Service<T>, shell: Shell, signal: AbortSignal, among: Neighbours): Promise<ServiceFacts>;
-  /** How each rung and single call is brought about. Without `restart`, it is stop and then up. */
+  /**
+   * How each rung and single call is brought about. Without `restart`, it is stop and then up. `configure` brings the configuration
+   * on the host in line, starting nothing; without it, it is `route`, and a kind with neither has no configuration of its own.
+   */
   readonly steps: Readonly<Partial<Record<ServiceStep, StepOf<T>>>>;
   /**
    * Of a balancer: brings its configuration in line with the services of its cluster: writes and checks it, and has one that

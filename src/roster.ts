@@ -43,13 +43,14 @@ export function createRoster(
   return {
     services,
     kinds: new Map(
-      kinds.map(({ mode, host, ladder, switchover, failover, route }) => [
+      kinds.map(({ mode, host, ladder, switchover, failover, route, steps }) => [
         mode,
         {
           host,
           rungs: ladder,
           ...(switchover !== undefined && { isSwitched: true }),
           ...(switchover !== undefined && failover !== undefined && { canFailOver: true }),
+          ...((steps.configure ?? route) !== undefined && { isConfigured: true }),
           ...(route !== undefined && { isBalancer: true }),
         },
       ]),

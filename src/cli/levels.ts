@@ -32,6 +32,7 @@ export const SERVICE_ACTION_TEXTS = {
   switch: 'make a replica the master of its cluster, with nothing lost; of a cluster, the first that replicates',
   failover: 'let a replica take the place of a master that is lost for certain, and is turned off first',
   rolling_restart: 'restart the databases of a cluster one after the other: replicas, then a switch, then the old master',
+  bootstrap_config: 'bring the configuration on the host in line; what runs takes it over, a database at its next restart',
   bootstrap_binaries: "bring the service's instance up to rung 4, in the service's lane",
   bootstrap_ncc: "bring the service's instance up to rung 5, in the service's lane",
   ping: 'deliver heartbeats of hosts, given as JSON on stdin',

@@ -14,6 +14,8 @@ export interface KindTraits {
   readonly isSwitched?: boolean;
   /** Whether one of them can take the place of a master that is lost. */
   readonly canFailOver?: boolean;
+  /** Whether it has a configuration on its host that can be brought in line by itself. */
+  readonly isConfigured?: boolean;
   /** Whether it routes to others. */
   readonly isBalancer?: boolean;
 }

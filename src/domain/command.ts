@@ -69,6 +69,7 @@ export const SERVICE_ACTIONS = {
   switch: 'verb',
   failover: 'verb',
   rolling_restart: 'verb',
+  bootstrap_config: 'verb',
   bootstrap_binaries: 'verb',
   bootstrap_ncc: 'verb',
   ping: 'observe',

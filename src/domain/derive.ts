@@ -123,14 +123,16 @@ function topRung(facts: ServiceFacts, ladder: readonly ServiceRung[]): 'up' | 'r
 const ALIKE = new Map<string, Derived>();
 
 /** One for all services that are alike: a fleet of many keeps few of them. */
-function serviceIs(state: ServiceState, { code, holds }: ServiceFacts, ladder: readonly ServiceRung[]): Derived {
+function serviceIs(state: ServiceState, { code, holds, configured }: ServiceFacts, ladder: readonly ServiceRung[]): Derived {
   const isUp = UP.has(state);
   const isInstalled = isUp || (state !== 'unknown' && state !== 'uninstalled' && holds.installed !== false);
-  const alike = `${state} ${isInstalled} ${ladder.join()} ${code}`;
+  const isMisconfigured = state !== 'unknown' && configured === false;
+  const alike = `${state} ${isInstalled} ${isMisconfigured} ${ladder.join()} ${code}`;
   const known = ALIKE.get(alike);
   if (known) return known;
   const words = new Set<string>([state, textOf(code)]);
   if (isInstalled) words.add('installed');
+  if (isMisconfigured) words.add('misconfigured');
   if (isUp)
     for (const rung of SERVICE_RUNGS.slice(1, SERVICE_RUNGS.indexOf(state as ServiceRung) + 1))
       if (ladder.includes(rung)) words.add(rung);

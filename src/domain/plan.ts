@@ -142,6 +142,12 @@ function planService(what: ServiceDo, lane: EntityKey, known: Known): Outcome {
       'ER0206',
       `sync of ${service.name}: a ${service.mode} has no rung replicating, only ${kind.rungs.join(', ')}`,
     );
+  if (what.verb === 'bootstrap_config' && kind.isConfigured !== true)
+    return reject(
+      lane,
+      'ER0202',
+      `bootstrap_config of ${service.name}: a ${service.mode} has no configuration on its host; what it is to be is said when it is started`,
+    );
   const view = known.inventory.get(serviceKey(service.name));
   const host = hostOf({ ip: service.ip }, known);
   if (host === 'conflict') return reject(lane, 'ER0208', `two instances report ${service.ip}`);

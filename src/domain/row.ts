@@ -81,6 +81,7 @@ export const isSameInstance = (a: InstanceFacts, b: InstanceFacts): boolean =>
 export const isSameService = (a: ServiceFacts, b: ServiceFacts): boolean =>
   a.code === b.code &&
   a.runId === b.runId &&
+  a.configured === b.configured &&
   a.role === b.role &&
   a.reason === b.reason &&
   a.following?.hears === b.following?.hears &&

@@ -73,7 +73,7 @@ function serviceTargets(command: Command, known: Known): Selected {
   if (isClusterVerb(action)) return { targets: switchoverTargets(action, services, known) };
   if (action === 'join') return joinTargets(command, services, known);
   return {
-    targets: services.map((service) =>
+    targets: (command.action === 'bootstrap_config' ? configuredAmong(services, known) : services).map((service) =>
       upTo
         ? { lane: serviceKey(service.name), do: { level: 'instances', subject: { ip: service.ip }, verb: 'bootstrap', upTo } }
         : serviceTarget(service, command.action as ServiceVerb),
@@ -87,6 +87,12 @@ function joinTargets({ group }: Command, services: readonly Service[], { kinds }
   if (replicas.length > 0) return { targets: replicas.map((service) => serviceTarget(service, 'start')) };
   const found = services.map(({ name, mode, status }) => `${name} is a ${mode} with the role ${status}`).slice(0, 20);
   return refuse('ER0206', group, `join: only what follows a master joins its cluster, with the role slave; ${found.join(', ')}`);
+}
+
+/** A group is brought in line by those that have a configuration; where none has, each is refused. */
+function configuredAmong(services: readonly Service[], { kinds }: Known): readonly Service[] {
+  const configured = services.filter(({ mode }) => !kinds.has(mode) || kinds.get(mode)?.isConfigured === true);
+  return configured.length > 0 ? configured : services;
 }
 
 const serviceTarget = (service: Service, verb: ServiceVerb): Target => ({

@@ -18,8 +18,8 @@ export type ServiceState =
   | 'failing'
   | Exclude<ServiceRung, 'installed'>;
 
-export type ServiceVerb = 'install' | 'start' | 'stop' | 'restart' | 'remove' | 'sync';
-export const SERVICE_VERBS = ['install', 'start', 'stop', 'restart', 'remove', 'sync'] as const satisfies readonly ServiceVerb[];
+export const SERVICE_VERBS = ['install', 'start', 'stop', 'restart', 'remove', 'sync', 'bootstrap_config'] as const;
+export type ServiceVerb = (typeof SERVICE_VERBS)[number];
 
 /** What is done with a whole cluster: both make the service that they name the master, `failover` in the place of one that is lost. */
 export type ClusterVerb = 'switch' | 'failover';
@@ -47,6 +47,10 @@ export interface ServiceFacts {
   readonly readAt: Instant;
   readonly code: Code;
   readonly holds: Readonly<Partial<Record<ServiceRung, boolean>>>;
+  /**
+   * Whether the configuration on its host is the wanted one, and one that runs has taken it. Missing where this source cannot know.
+   */
+  readonly configured?: boolean;
   /** Changes with every start of the server. */
   readonly runId?: string;
   readonly role?: Role;

@@ -154,6 +154,17 @@ export const SERVICE_ANSWERS = {
     replicating: 'now',
     routed: 'now',
   },
+  bootstrap_config: {
+    unknown: until('known'),
+    uninstalled: no('it is not installed; install it'),
+    stopped: 'now',
+    starting: 'now',
+    stopping: until('stopped'),
+    failing: 'now',
+    up: 'now',
+    replicating: 'now',
+    routed: 'now',
+  },
   sync: {
     unknown: until('known'),
     uninstalled: no('it is not installed'),

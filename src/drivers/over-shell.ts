@@ -54,7 +54,7 @@ export interface OverShellOptions {
  *
  * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. A service that hangs delays one
  * reading: it is then asked beside the readings, which have no word of it until its own is there. Steps of one service run one after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
- * its `stop` and then its `up`. Whether a service is `routed` is what its balancers say in the same reading, where its kind does not
+ * its `stop` and then its `up`, `configure` its `route`. Whether a service is `routed` is what its balancers say in the same reading, where its kind does not
  * bring that about itself.
  *
  * @throws FleetError ER0230 where two kinds have one mode, or for a fence that cannot be kept
@@ -156,7 +156,7 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     if (step === 'routed' && isRoutedByOthers(kind)) return routeTo(bound, permit, signal);
     const steps: readonly ServiceStep[] = step === 'restart' && !kind.steps.restart ? ['stop', 'up'] : [step];
     for (const each of steps) {
-      const run = kind.steps[each];
+      const run = kind.steps[each] ?? (each === 'configure' ? kind.route : undefined);
       if (!run)
         throw new FleetError('ER0202', `a ${kind.mode} has no step '${each}'; it has ${Object.keys(kind.steps).join(', ')}`);
       const work = () => carryOut(service, each, run, permit, signal);
@@ -245,6 +245,7 @@ const STEP_OF_VERB: Readonly<Record<ServiceVerb, ServiceStep>> = {
   stop: 'stop',
   restart: 'restart',
   remove: 'remove',
+  bootstrap_config: 'configure',
 };
 
 type Numbered = readonly [index: number, call: PermittedCall];

@@ -39,6 +39,7 @@ const STEP_OF_VERB: Readonly<Record<ServiceVerb, ServiceStep>> = {
   stop: 'stop',
   restart: 'restart',
   remove: 'remove',
+  bootstrap_config: 'configure',
 };
 
 export function createServices(
@@ -135,6 +136,7 @@ export function createServices(
     if ((step === 'replicating' || step === 'routed') && !kind.ladder.includes(step)) {
       return problem(name, 'ER0206', `a ${mode} has no rung '${step}'; it has ${kind.ladder.join(', ')}`);
     }
+    if (step === 'configure' && !kind.isConfigured) return problem(name, 'ER0202', `a ${mode} has no configuration on its host`);
     const answer = steps[step](server);
     return typeof answer === 'string' ? answer : problem(name, 'ER0206', `${step}: ${answer.refused}`);
   }

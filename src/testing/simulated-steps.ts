@@ -27,7 +27,7 @@ export function createServerSteps(world: {
 }): ServerSteps {
   const { agenda, drawMs, faults } = world;
 
-  function begin(server: Server, step: ServiceStep, end: () => void): 'applied' | 'held' {
+  function begin(server: Server, step: Exclude<ServiceStep, 'configure'>, end: () => void): 'applied' | 'held' {
     if (server.doing === step) return 'held';
     server.callOff();
     server.doing = step;
@@ -107,6 +107,7 @@ export function createServerSteps(world: {
       });
     },
     restart: (server) => (server.state === 'uninstalled' ? refused(server) : start(server, 'restart')),
+    configure: (server) => (server.state === 'uninstalled' ? refused(server) : 'applied'),
     kill,
     hang(server) {
       if (server.state === 'up' || server.state === 'starting') fall(server, 'failing');

@@ -120,6 +120,13 @@ describe('a service', () => {
     expect(deriveService(server('ER0024'), DATABASE).holds.has('installed')).toBe(false);
   });
 
+  test('is misconfigured where its source sees another configuration than the wanted one, and where nobody can tell it is not', () => {
+    const words = (code: string, configured?: boolean) =>
+      deriveService({ ...server(code), ...(configured !== undefined && { configured }) }, DATABASE).holds;
+    const seen = [words('000000', false), words('ER0023', false), words('000000', true), words('000000'), words('ER0200', false)];
+    expect(seen.map((holds) => holds.has('misconfigured'))).toEqual([true, true, false, false, false]);
+  });
+
   test('with a code that is no state is unknown, with its code, text and reason kept', () => {
     const { state, code, holds, reason } = deriveService(server('ER7777', {}, 'so it is'), DATABASE);
     expect({ state, code, reason }).toEqual({ state: 'unknown', code: 'ER7777', reason: 'so it is' });

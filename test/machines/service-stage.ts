@@ -23,6 +23,7 @@ export const STOP = doing('stop');
 export const RESTART = doing('restart');
 export const REMOVE = doing('remove');
 export const SYNC = doing('sync');
+export const CONFIGURE = doing('bootstrap_config');
 
 /** A service whose kind has all four rungs, unless a ladder is given. */
 export const stageService = (ladder: readonly ServiceRung[] = SERVICE_RUNGS) =>

@@ -1,7 +1,9 @@
 import { asInstant, SERVICE_RUNGS, type ServiceState } from 'fleetbeat';
 import { describe, expect, test } from 'vitest';
-import { INSTALL, REMOVE, RESTART, START, STOP, SYNC, stageService } from './service-stage.ts';
+import { CONFIGURE, INSTALL, REMOVE, RESTART, START, STOP, SYNC, serviceView, stageService } from './service-stage.ts';
 import { LIMITS } from './stage.ts';
+
+const VERBS = [INSTALL, START, STOP, RESTART, REMOVE, SYNC, CONFIGURE];
 
 type Stage = ReturnType<typeof stageService>;
 
@@ -360,6 +362,9 @@ describe('a verb of one call', () => {
     ['stop', STOP, 'stop', 'up', 'stopping', 'uninstalled'],
     ['remove', REMOVE, 'remove', 'stopped', 'stopped', 'uninstalled'],
     ['sync', SYNC, 'replicating', 'up', 'up', 'replicating'],
+    ['bootstrap_config', CONFIGURE, 'configure', 'up', 'unknown', 'up'],
+    ['bootstrap_config', CONFIGURE, 'configure', 'stopped', 'unknown', 'stopped'],
+    ['bootstrap_config', CONFIGURE, 'configure', 'failing', 'uninstalled', 'failing'],
   ] as const)(
     '$0 is performed as $2 and takes a service from $3 over $4 to $5',
     async (_, what, step, before, meanwhile, goal) => {
@@ -408,6 +413,48 @@ describe('a verb of one call', () => {
     stage.beat('up', { after: LIMITS.settleMs });
     expect(stage.operation()).toBe('busy.backing-off');
     expect(stage.context().operation?.failures).toBe(2);
+  });
+});
+
+describe('a configuration that is brought in line', () => {
+  const misconfigured = (state: 'stopped' | 'up'): { readonly holds: ReadonlySet<string> } => ({
+    holds: new Set([...serviceView(state).holds, 'misconfigured']),
+  });
+
+  test.each(['stopped', 'up'] as const)(
+    'is so once a later reading of one that is %s no longer sees another one',
+    async (state) => {
+      const stage = stageService();
+      stage.beat(state, misconfigured(state));
+      stage.ask(CONFIGURE);
+      stage.beat(state);
+      await stage.accept();
+      stage.beat(state, { readAt: asInstant(1000) });
+      stage.beat(state, misconfigured(state));
+      expect(stage.heard).toEqual([]);
+      stage.beat(state);
+      expect(stage.heard).toEqual(['succeeded A 000000']);
+    },
+  );
+
+  test('is not so while what was up is up no more', async () => {
+    const stage = stageService();
+    stage.beat('up');
+    stage.ask(CONFIGURE);
+    await stage.accept();
+    for (const state of ['failing', 'starting', 'stopped'] as const) stage.beat(state);
+    expect(stage.operation()).toBe('busy.settling');
+    stage.beat('routed');
+    expect(stage.heard).toEqual(['succeeded A 000000']);
+  });
+
+  test('may be called again where nobody knows whether it was', async () => {
+    const stage = stageService();
+    stage.beat('up');
+    stage.ask(CONFIGURE, { begun: { at: asInstant(500), mark: null } });
+    await stage.refuse({ code: 'ER0220' });
+    stage.beat('up', { after: 5000 });
+    expect(steps(stage)).toEqual(['configure', 'configure']);
   });
 });
 
@@ -478,19 +525,20 @@ describe('who asks while it is busy', () => {
     ['install', INSTALL, 'install stop remove'],
     ['restart', RESTART, 'stop restart remove'],
     ['sync', SYNC, 'stop remove sync'],
+    ['bootstrap_config', CONFIGURE, 'stop remove bootstrap_config'],
     ['stop', STOP, 'stop remove'],
     ['remove', REMOVE, 'remove'],
   ] as const)('while a %s is under way, only these are legal: $2', (_, what, legal) => {
     const stage = stageService();
     stage.beat('uninstalled');
     stage.ask(what);
-    const taken = [INSTALL, START, STOP, RESTART, REMOVE, SYNC].filter((other) => stage.mayAsk(other));
+    const taken = VERBS.filter((other) => stage.mayAsk(other));
     expect(new Set(taken.map(({ verb }) => verb))).toEqual(new Set(legal.split(' ')));
   });
 
   test('every verb is legal while it is available', () => {
     const stage = stageService();
-    expect([INSTALL, START, STOP, RESTART, REMOVE, SYNC].filter((what) => !stage.mayAsk(what))).toEqual([]);
+    expect(VERBS.filter((what) => !stage.mayAsk(what))).toEqual([]);
   });
 
   test('stop pre-empts a running start and its tokens hear cancelled', async () => {

@@ -74,7 +74,9 @@ const actions = fc
     ),
   );
 
-const kinds: Known['kinds'] = new Map([['mariadb', { host: 'managed', rungs: ['installed', 'up', 'replicating', 'routed'] }]]);
+const kinds: Known['kinds'] = new Map([
+  ['mariadb', { host: 'managed', rungs: ['installed', 'up', 'replicating', 'routed'], isConfigured: true }],
+]);
 
 const known = fc
   .record({ history: histories, cloud: fc.constantFrom(null, 'simulated'), hasKinds: fc.constantFrom(true, true, false) })

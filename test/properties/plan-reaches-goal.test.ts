@@ -46,6 +46,8 @@ function isReached({ level, action, group }: Command, before: readonly View[], a
       return one?.state === 'uninstalled';
     case 'restart':
       return one?.holds.has('up') === true && one.mark !== was?.mark;
+    case 'bootstrap_config':
+      return one?.holds.has('installed') === true && (was?.holds.has('up') !== true || one.holds.has('up'));
     case 'sync':
       return one?.holds.has('replicating') === true;
     default:
@@ -55,7 +57,7 @@ function isReached({ level, action, group }: Command, before: readonly View[], a
 
 /** A bootstrap starts no machine: it waits until somebody does. */
 function waitsForAnother({ level, action, group }: Command, views: readonly View[]): boolean {
-  if (!action.startsWith('bootstrap')) return false;
+  if (action !== 'bootstrap_ncc' && action !== 'bootstrap_binaries') return false;
   const ip = level === 'services' ? views.find((view) => view.name === group)?.ip : ipOf(views, group);
   const state = byIp(views, ip ?? '')?.state;
   return state === 'stopped' || state === 'stopping';

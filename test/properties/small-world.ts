@@ -106,7 +106,18 @@ export const commands: fc.Arbitrary<Command> = fc.oneof(
   }),
   fc.record({
     level: fc.constant('services'),
-    action: fc.constantFrom('install', 'start', 'start', 'stop', 'restart', 'restart', 'remove', 'sync', 'bootstrap_ncc'),
+    action: fc.constantFrom(
+      'install',
+      'start',
+      'start',
+      'stop',
+      'restart',
+      'restart',
+      'remove',
+      'sync',
+      'bootstrap_config',
+      'bootstrap_ncc',
+    ),
     group: fc.constantFrom(...NAMES),
   }),
 );

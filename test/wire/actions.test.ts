@@ -173,7 +173,7 @@ describe('what an action does', () => {
       { do_action: 'status' },
       {},
       'ER0202',
-      'do_action: found "status", allowed: install, start, stop, restart, remove, sync, switch, failover, bootstrap_binaries, bootstrap_ncc',
+      'do_action: found "status", allowed: install, start, stop, restart, remove, sync, bootstrap_config, switch, failover, bootstrap_binaries, bootstrap_ncc',
     ],
     [
       { do_action: 'world', do_level: 'instances', do_group: 'i-1' },
