@@ -34,7 +34,7 @@ export async function look(of: Haproxy, shell: Shell, signal: AbortSignal): Prom
     case 'stopped': {
       const isWanted = seen.digest === digest;
       const holds = { installed: isWanted, up: false, routed: false };
-      return { code: 'ER0023', holds, ...(!isWanted && { reason: OTHER_FILE }) };
+      return { code: 'ER0023', holds, configured: isWanted, ...(!isWanted && { reason: OTHER_FILE }) };
     }
     case 'running': {
       const { says, runId } = seen;
@@ -43,6 +43,7 @@ export async function look(of: Haproxy, shell: Shell, signal: AbortSignal): Prom
       return {
         code: '000000',
         holds: { installed: true, up: true, routed: reason === null },
+        configured: reason === null,
         runId,
         routes: routesIn(says, of.wanted.listeners),
         ...(reason !== null && { reason }),

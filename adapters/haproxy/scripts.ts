@@ -35,15 +35,21 @@ talk 'show info;show stat -1 4 -1' || :
 
 /**
  * Words: what (install, route or up), binary, digest and version of the configuration, which comes on stdin. It replaces the
- * present one only when haproxy finds it sound. A haproxy that runs takes it over at once, its connections kept; \`up\` starts one
- * that does not.
+ * present one only when haproxy finds it sound. A haproxy that runs takes it over at once, its connections kept, also where it may
+ * have read a file in its place that was changed by hand; \`up\` starts one that does not run.
  */
 export const APPLY = `${HAPROXY}
 what=$1 binary=$2 wanted=$3 version=$4
 log=$dir/haproxy.log
 
 is_sound() { "$binary" -C "$dir" -c -f haproxy.cfg.part; }
-is_taken() { talk 'show info' 2>/dev/null | grep -Fxq "description: $version"; }
+# Whether the worker that answers runs what is wanted; the one that is not trusted, which perhaps read another file of that version, does not.
+distrusted=none
+worker() { talk 'show info' 2>/dev/null | sed -n 's/^Pid: //p'; }
+is_taken() {
+  said=$(talk 'show info' 2>/dev/null) || return 1
+  echo "$said" | grep -Fxq "description: $version" && ! echo "$said" | grep -Fxq "Pid: $distrusted"
+}
 
 # Servers that were drained, or are down, stay so over a reload. One whose address has changed begins anew.
 keep_states() {
@@ -84,6 +90,7 @@ if [ "$what" = install ]; then
   take_directory
 fi
 is_ours || fail "$dir is not installed"
+if [ "$(digest)" != "$wanted" ] && is_running; then distrusted=$(worker); fi
 replace_config "$wanted" is_sound
 if [ "$what" = install ]; then exit 0; fi
 if is_running; then reload; elif [ "$what" = up ]; then start; fi

@@ -50,6 +50,7 @@ export const keepalived = (): AnyServiceKind =>
       installed: (of, shell, _permit, signal, among) => apply('install', of, shell, signal, among),
       up: (of, shell, _permit, signal, among) => apply('up', of, shell, signal, among),
       routed: (of, shell, _permit, signal, among) => apply('route', of, shell, signal, among),
+      configure: (of, shell, _permit, signal, among) => apply('route', of, shell, signal, among),
       stop: (of, shell, _permit, signal) => stop(of, shell, signal),
       async remove(of, shell, permit, signal) {
         await stop(of, shell, signal);
@@ -95,12 +96,13 @@ function factsIn(text: string, of: Keepalived, among: Neighbours): Seen {
   if (state === 'stopped' || runId === undefined) {
     const holds = { installed: digest === wanted, up: false, routed: false };
     if (here.length > 0) return { code: 'ER0018', holds, role, reason: `it does not run, yet its host has ${here.join(', ')}` };
-    return { code: 'ER0023', holds, role, ...(digest !== wanted && { reason: OTHER_FILE }) };
+    return { code: 'ER0023', holds, configured: digest === wanted, role, ...(digest !== wanted && { reason: OTHER_FILE }) };
   }
   const reason = digest !== wanted ? OTHER_FILE : told !== wanted ? OTHER_TOLD : null;
   return {
     code: '000000',
     holds: { installed: true, up: true, routed: reason === null },
+    configured: reason === null,
     role,
     runId,
     ...(reason !== null && { reason }),

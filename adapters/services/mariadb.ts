@@ -8,8 +8,8 @@ import { servers } from './mariadb/connection.ts';
 import { failover } from './mariadb/failover.ts';
 import { hostOf } from './mariadb/host.ts';
 import { followingOf, obstacleOf, roleOf } from './mariadb/judgement.ts';
-import { install, remove, start, stop } from './mariadb/lifecycle.ts';
-import { optionFile, optionFilePath } from './mariadb/options.ts';
+import { configure, install, remove, start, stop } from './mariadb/lifecycle.ts';
+import { optionFile, optionFilePath, optionsMark } from './mariadb/options.ts';
 import { bringIntoReplication } from './mariadb/replicating.ts';
 import { roomWatch } from './mariadb/room.ts';
 import { LOOK } from './mariadb/scripts.ts';
@@ -42,6 +42,9 @@ export interface MariadbOptions {
  * asked, the probe rejects and the service is unknown. The host of one that answers, and has committed nothing since the last look,
  * is asked whether its disk is full: then it fails with ER0270, since its writes wait while all else is as ever. It is administered over the shell alone, through its socket: no password of an
  * administrator exists. Every start is read-only; only the step `replicating` lets a master write, and no two of a cluster.
+ *
+ * Its option file is written at each start, and by `bootstrap_config` while it runs, which changes nothing in what runs: one that
+ * was started with other options says so in its reason until it is restarted.
  *
  * A replica without data copies its master's; one that has what its master does not have is refused, never overwritten. `remove`
  * deletes the data only when it is asked for a second time, by another action within 15 minutes. Its `runId` is the second at which
@@ -106,6 +109,7 @@ export function mariadb({ mode = 'mariadb', env = process.env }: MariadbOptions 
       installed: (of, shell, _permit, signal) => install(hostOf(of, shell, signal)),
       up: (of, shell, _permit, signal) => start(hostOf(of, shell, signal)),
       replicating: (of, shell, permit, signal, among) => bringIntoReplication(of, { shell, from, permit, among, signal }),
+      configure: (of, shell, _permit, signal) => configure(hostOf(of, shell, signal)),
       stop: (of, shell, _permit, signal) => stop(hostOf(of, shell, signal)),
       remove: (of, shell, permit, signal) => remove(hostOf(of, shell, signal), permit),
       async restart(of, shell, permit, signal, among) {
@@ -135,6 +139,8 @@ function judged(of: Mariadb, status: ServerStatus, among: Neighbours): Seen {
   const obstacle = obstacleOf(of, status, master);
   const following = of.status === 'slave' && master ? followingOf(status, master) : null;
   const lagMs = status.replica?.lagMs ?? null;
+  const isOutdated = status.startedWith !== null && status.startedWith !== optionsMark(of);
+  const reason = obstacle ?? (isOutdated ? OUTDATED : null);
   return {
     code: '000000',
     holds: { installed: true, up: true, replicating: obstacle === null },
@@ -142,9 +148,11 @@ function judged(of: Mariadb, status: ServerStatus, among: Neighbours): Seen {
     role: roleOf(of, status),
     ...(lagMs === null ? {} : { lagMs }),
     ...(following && { following }),
-    ...(obstacle === null ? {} : { reason: obstacle }),
+    ...(reason === null ? {} : { reason }),
   };
 }
+
+const OUTDATED = 'its settings have changed since it was started; a restart puts its options in force';
 
 async function lookAt(of: Mariadb, shell: Shell, signal: AbortSignal): Promise<Seen> {
   const said = scrubber(secretsOf(of)).scrub(await hostOf(of, shell, signal).run('look at', LOOK));

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Neighbours, ServiceFacts } from 'fleetbeat';
 import { overShell } from 'fleetbeat';
@@ -190,6 +190,36 @@ requires('keepalived')('keepalived on two hosts', () => {
     expect(await driver.perform([callTo('vip1', { step: 'routed' })], never)).toEqual([null]);
     expect(readFileSync(path, 'utf8')).toBe(wanted);
     expect(await look('vip1')).toMatchObject({ holds: { routed: true }, role: 'master', runId });
+  });
+
+  test('has its files put right by a command, keeps its address and its process, and is left alone the next time', async () => {
+    await startBoth();
+    const { runId } = (await look('vip1')) ?? {};
+    const at = (name: string) => join(folder, 'vip1', name);
+    const wanted = readFileSync(at('keepalived.conf'), 'utf8');
+    writeFileSync(at('keepalived.conf'), 'vrrp_instance {');
+    writeFileSync(at('alive.sh'), '#!/bin/sh\nexit 1\n');
+    expect(await look('vip1')).toMatchObject({ configured: false });
+    expect(await perform('vip1', 'bootstrap_config')).toEqual([null]);
+    expect(readFileSync(at('keepalived.conf'), 'utf8')).toBe(wanted);
+    expect(readFileSync(at('alive.sh'), 'utf8')).toContain('cmdline');
+    expect(await look('vip1')).toMatchObject({ code: '000000', configured: true, role: 'master', runId });
+    expect(await holders()).toEqual([true, false]);
+
+    const files = () =>
+      readdirSync(join(folder, 'vip1')).map((name) => [name, statSync(at(name)).ino, statSync(at(name)).mtimeMs]);
+    const before = files();
+    expect(await perform('vip1', 'bootstrap_config')).toEqual([null]);
+    expect(files()).toEqual(before);
+  });
+
+  test('that is stopped has its configuration put right, and is not started by that', async () => {
+    await perform('vip1', 'install');
+    writeFileSync(join(folder, 'vip1', 'keepalived.conf'), '');
+    expect(await look('vip1')).toMatchObject({ code: 'ER0023', configured: false });
+    expect(await perform('vip1', 'bootstrap_config')).toEqual([null]);
+    expect(await look('vip1')).toMatchObject({ code: 'ER0023', configured: true });
+    expect(await perform('vip2', 'bootstrap_config')).toMatchObject([{ message: expect.stringContaining('is not installed') }]);
   });
 
   inCi('reads a changed cluster without moving its address', async () => {

@@ -42,6 +42,18 @@ is_sound() { "$binary" --config-test --use-file "$config.part"; }
 tell() { echo "$pid-$(started "$pid") $wanted" >"$dir/told"; }
 is_told() { [ "$(cat "$dir/told" 2>/dev/null)" = "$pid-$(started "$pid") $wanted" ]; }
 
+# Words: mode, file name, and what writes its content. One that is right is left alone.
+keep_file() {
+  mode=$1 file=$dir/$2
+  shift 2
+  if [ -x "$file" ] || [ "$mode" = 600 ]; then
+    [ ! -f "$file" ] || [ "$("$@" | sha256sum)" != "$(sha256sum <"$file")" ] || return 0
+  fi
+  (umask 077 && "$@" >"$file.part")
+  chmod "$mode" "$file.part"
+  mv -f "$file.part" "$file"
+}
+
 reload() {
   is_told && return 0
   kill -HUP "$pid"
@@ -64,10 +76,12 @@ if [ "$what" = install ]; then
   take_directory
 fi
 is_ours || fail "$dir is not installed"
-printf %s '${ALIVE}' >"$dir/alive.sh.part"
-chmod 700 "$dir/alive.sh.part"
-mv -f "$dir/alive.sh.part" "$dir/alive.sh"
-for each; do printf '%s\\n' "$each"; done >"$dir/tracked"
+pid_files() { for each; do printf '%s\\n' "$each"; done; }
+alive() { printf %s '${ALIVE}'; }
+keep_file 700 alive.sh alive
+keep_file 600 tracked pid_files "$@"
+# What runs may have read the file that is replaced: it is told anew.
+[ "$(digest)" = "$wanted" ] || rm -f "$dir/told"
 replace_config "$wanted" is_sound
 if [ "$what" = install ]; then exit 0; fi
 if is_running; then reload; elif [ "$what" = up ]; then start; fi

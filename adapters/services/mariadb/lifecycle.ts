@@ -1,9 +1,9 @@
 import type { Permit } from '../../../src/contracts.ts';
 import { FleetError } from '../../../src/errors.ts';
 import type { Host } from './host.ts';
-import { optionFile } from './options.ts';
+import { optionFile, optionsMark } from './options.ts';
 import { LEAST_KIB } from './room.ts';
-import { ASK_REMOVAL, INSTALL, REMOVE, STOP, UP } from './scripts.ts';
+import { ASK_REMOVAL, CONFIGURE, INSTALL, REMOVE, STOP, UP } from './scripts.ts';
 import { dataDirOf, socketOf } from './service.ts';
 import { usersStatements } from './statements.ts';
 
@@ -23,9 +23,15 @@ export async function install({ of, run }: Host): Promise<void> {
 /** Starts the server where it does not run and its disk has room, and in any case gives it the users that the settings say. */
 export async function start({ of, run, administer }: Host): Promise<void> {
   const { binaries, user, startMs } = of.settings;
-  const words = [binaries.server, binaries.client, socketOf(of), user, tenths(startMs), String(LEAST_KIB)];
+  const words = [binaries.server, binaries.client, socketOf(of), user, tenths(startMs), String(LEAST_KIB), optionsMark(of)];
   await run('start', UP, words, { stdin: optionFile(of, 'shown'), deadlineMs: startMs + GRACE_MS });
   await administer('make the users of', usersStatements(of));
+}
+
+/** Brings the option file in line. A server that runs is let alone: it has read its own at its start, and reads it at the next. */
+export async function configure({ of, run }: Host): Promise<void> {
+  const stdin = optionFile(of, 'shown');
+  await run('configure', CONFIGURE, [of.settings.binaries.server, String(Buffer.byteLength(stdin))], { stdin });
 }
 
 export async function stop({ of, run }: Host): Promise<void> {

@@ -1,3 +1,5 @@
+import { createHmac } from 'node:crypto';
+import { reveal } from '../../http/secret.ts';
 import { dataDirOf, type ExtraOptions, type Mariadb, serverIdOf, socketOf } from './service.ts';
 
 /**
@@ -79,9 +81,16 @@ export function optionFile(of: Mariadb, extra: 'shown' | 'masked'): string {
     ([name, value]) => `${name}=${isMasked(name) ? '***' : written(value)}`,
   );
   const own = Object.entries(OWN).map(([name, valueOfOwn]) => `${name}=${written(valueOfOwn(of))}`);
-  const comment = '# Written by fleetbeat at each start: change the settings of the service instead.';
+  const comment = '# Written by fleetbeat: change the settings of the service instead.';
   return [comment, '[mariadbd]', ...given, ...own, ''].join('\n');
 }
+
+/**
+ * What tells the options of one start from those of another, also to whoever asks the server. A secret among them cannot be guessed
+ * from it, since the monitor's goes into it.
+ */
+export const optionsMark = (of: Mariadb): string =>
+  createHmac('sha256', reveal(of.settings.monitor.password)).update(optionFile(of, 'shown')).digest('hex').slice(0, 12);
 
 function written(value: string | number | boolean): string {
   if (typeof value === 'boolean') return value ? '1' : '0';

@@ -40,8 +40,9 @@ within() {
 }
 
 # It may hold secrets among its extra options. The server reads it before it becomes another user.
+write_part() { (umask 077 && cat >"$dir/my.cnf.part"); }
 write_options() {
-  (umask 077 && cat >"$dir/my.cnf.part")
+  write_part
   mv -f "$dir/my.cnf.part" "$dir/my.cnf"
 }
 `;
@@ -108,11 +109,40 @@ mv "$dir/data.part" "$dir/data"
 `;
 
 /**
- * Words: directory, name, server, client, socket, user, tenths of seconds, how many KiB must be left; the option file comes on the standard input. Each run has
- * a pid file of its own name, by which it can be told from every other, also through SQL.
+ * Words: directory, name, server, how many bytes the option file has, which comes on the standard input. It replaces the present
+ * one only when the server can read it, which is tried in a folder of no data; one that is right is left alone.
+ */
+export const CONFIGURE = `${OURS}
+server=$1 bytes=$2
+is_installed || fail "$dir is not installed"
+# The dot keeps the end of the last line.
+wanted=$(cat && echo .)
+wanted=\${wanted%.}
+[ "$(printf %s "$wanted" | wc -c)" -eq "$bytes" ] || fail 'the option file was cut off on its way'
+is_right() {
+  [ -f "$dir/my.cnf" ] && [ "$(stat -c %a "$dir/my.cnf")" = 600 ] && [ "$(cat "$dir/my.cnf" && echo .)" = "$wanted." ]
+}
+! is_right || exit 0
+printf %s "$wanted" | write_part
+trial=$dir/trial
+rm -rf "$trial"
+(umask 077 && mkdir "$trial")
+said=$("$server" --defaults-file="$dir/my.cnf.part" --datadir="$trial" --tmpdir="$trial" --loose-aria-log-dir-path="$trial" \
+  --help --verbose 2>&1 >/dev/null) || {
+  rm -rf "$trial" "$dir/my.cnf.part"
+  # What an option was to be may be a secret.
+  fail "its options are refused: $(echo "$said" | grep -F '[ERROR]' | sed "s/=[^']*'/=***'/g; s/value '[^']*'/value '***'/g" | tail -n 3)"
+}
+rm -rf "$trial"
+mv -f "$dir/my.cnf.part" "$dir/my.cnf"
+`;
+
+/**
+ * Words: directory, name, server, client, socket, user, tenths of seconds, how many KiB must be left, what tells the options apart; the option file comes on the standard input. Each run has
+ * a pid file of its own name, by which it can be told from every other, also through SQL, and what it was started with too.
  */
 export const UP = `${OURS}
-server=$1 client=$2 socket=$3 user=$4 tenths=$5 enough=$6
+server=$1 client=$2 socket=$3 user=$4 tenths=$5 enough=$6 options=$7
 is_installed || fail "$dir is not installed"
 [ "$(room)" -ge "$enough" ] || fail "No space left on device: $(room) KiB for $dir/data"
 rm -f "$dir/removal"
@@ -121,7 +151,7 @@ if ! is_running; then
   rm -f "$dir"/run/*.pid
   [ ! -e "$dir/error.log" ] || mv -f "$dir/error.log" "$dir/error.log.old"
   run=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \\n')
-  set -- --defaults-file="$dir/my.cnf" --pid-file="$dir/run/$run.pid"
+  set -- --defaults-file="$dir/my.cnf" --pid-file="$dir/run/$run-$options.pid"
   [ "$(id -u)" -ne 0 ] || set -- "$@" --user="$user"
   setsid "$server" "$@" </dev/null >"$dir/error.log" 2>&1 &
   echo $! >"$pid_file"

@@ -6,6 +6,8 @@ import type { Mariadb } from './service.ts';
 /** What a server says of itself. */
 export interface ServerStatus {
   readonly runId: string;
+  /** What told its options from others when it was started; null where that was not noted. */
+  readonly startedWith: string | null;
   readonly serverId: number;
   readonly isReadOnly: boolean;
   readonly hasLog: boolean;
@@ -68,6 +70,7 @@ function statusOf(server: Row, replica: Row | undefined): ServerStatus {
   const run = pidFile.replace(/^.*\//s, '').replace(/\.pid$/, '');
   return {
     runId: `${started}-${run}`,
+    startedWith: /-([0-9a-f]{12})$/.exec(run)?.[1] ?? null,
     serverId: Number(server.serverId),
     isReadOnly: Number(server.readOnly) !== 0,
     hasLog: Number(server.logBin) !== 0,
