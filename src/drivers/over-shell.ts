@@ -105,7 +105,8 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       return {
         ...facts,
         ...(holds !== undefined && { holds: { ...facts.holds, routed: holds } }),
-        ...(reason !== undefined && facts.reason === undefined && { reason }),
+        ...(reason !== undefined &&
+          !isLacking(facts, bound.kind) && { reason: [reason, facts.reason].filter(Boolean).join('; ') }),
       };
     });
   };
@@ -229,6 +230,10 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     },
   };
 }
+
+/** Whether a reason of its own says what a service lacks below the rung `routed`: then that is the one to know. */
+const isLacking = ({ reason, holds }: ServiceFacts, { ladder }: AnyServiceKind): boolean =>
+  reason !== undefined && ladder.some((rung) => rung !== 'routed' && holds[rung] !== true);
 
 /** The states of a service that has perhaps not answered at all. */
 const WITHOUT_ANSWER: ReadonlySet<ServiceState> = new Set(['unknown', 'failing'] as const);

@@ -117,6 +117,33 @@ describe('a command line', () => {
     ]);
   });
 
+  test('that brings the configuration of a group in line passes those over that have none; one of those alone is refused', async () => {
+    const { clouds, services, beatEvery } = simulated();
+    const cwd = folderWith({ clouds, beatEvery, services: services.map((service) => ({ ...service, ip: '10.0.0.101' })) });
+    const ask = async (...args: readonly string[]) => {
+      const { exit, stdout } = await commandLine(['services', ...args], { cwd });
+      return { exit, document: documentsIn(stdout)[0] };
+    };
+    const line = 'services bootstrap_config node10';
+    expect(await ask('plan', 'bootstrap_config', 'all')).toMatchObject({ exit: 0, document: { console: [{ command: line }] } });
+    expect(await ask('bootstrap_config', 'all')).toMatchObject({
+      exit: 0,
+      document: {
+        return: { code: '000000' },
+        services: [{ node10: { state: 'running' } }],
+        console: [{ command: line, return: '000000', result: 'done' }],
+      },
+    });
+    expect(await ask('bootstrap_config', 'nosql1')).toMatchObject({
+      exit: 1,
+      document: {
+        return: { code: 'ER0202' },
+        console: [{ return: 'ER0202', result: expect.stringContaining('a memcache has no configuration on its host') }],
+      },
+    });
+    expect((await commandLine(['services', 'bootstrap_conf', 'all'], { cwd })).stderr).toContain('perhaps bootstrap_config');
+  });
+
   test('whose outcome does not come in time exits with 75', async () => {
     const { exit, stdout } = await commandLine(['services', 'start', 'node10', '--timeout', '200ms'], { cwd: slow });
     expect(exit).toBe(75);

@@ -8,6 +8,7 @@ import {
   parseIp,
   plan,
   type Service,
+  serviceKey,
 } from 'fleetbeat';
 import { describe, expect, test } from 'vitest';
 import type { KindTraits } from '../../src/domain/cluster.ts';
@@ -65,6 +66,24 @@ const step = (name: string, when: object = { on: 'now' }) => ({
 });
 const until = (level: string, subject: object, state: string) => ({ on: 'holds', level, subject, state });
 
+test('that the configuration on a host is another one changes the view of its service, also where nothing else has changed', () => {
+  const inventory = createInventory({ services: SHOP });
+  const words = [true, false, true].map((configured, seq) => {
+    const readAt = asInstant(seq + 1);
+    const items = [{ name: 'db1', readAt, code: '000000', holds: {}, configured }];
+    const changes = inventory.apply(
+      { source: 'test', epoch: 'e', seq, services: { items, readAt, complete: true, problems: [] } },
+      readAt,
+    );
+    return [changes.map(({ kind }) => kind), inventory.get(serviceKey('db1'))?.holds.has('misconfigured')];
+  });
+  expect(words).toEqual([
+    [['appeared'], false],
+    [['changed'], true],
+    [['changed'], false],
+  ]);
+});
+
 describe('the configuration of a service is brought in line', () => {
   test.each([
     ['000000', 'up'],
@@ -103,7 +122,7 @@ describe('the configuration of a service is brought in line', () => {
       rejected: [{ subject: 'services/nosql1', message: expect.stringContaining('a memcache has no configuration on its host') }],
     });
     expect(plan(command('all'), known, [])).toMatchObject({ code: '000000', rejected: [], steps: [step('db1'), step('db2')] });
-    const armed = planDo({ level: 'services', name: 'nosql1', verb: 'bootstrap_config' }, SHOP[0]?.name as never, known);
+    const armed = planDo({ level: 'services', name: 'nosql1', verb: 'bootstrap_config' }, serviceKey('nosql1'), known);
     expect(armed).toMatchObject({ is: 'rejected', problem: { code: 'ER0202' } });
   });
 

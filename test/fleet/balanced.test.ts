@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFleet, type Fleet, overShell, probed, type ServiceInput, type View } from 'fleetbeat';
 import { local } from 'fleetbeat/adapters/local';
@@ -110,6 +110,50 @@ requires('mariadbd')('a fleet with a replicated mariadb', () => {
       await command('start', 'lb1');
       await beatUntil(() => fleet.actions().length === 0 && isAt('routed', 'lb1'));
       expect(viewOf('lb1')?.mark).toBe(mark);
+    });
+
+    test('has every configuration of the cluster brought in line by one command, whatever runs going on, and none the next time', async () => {
+      const marks = () => ['db1', 'db2', 'lb1', 'proxy1'].map((name) => viewOf(name)?.mark);
+      const path = (name: string, file: string) => join(stage.folder, name, file);
+      const files = [path('db1', 'my.cnf'), path('db2', 'my.cnf'), path('lb1', 'haproxy.cfg'), path('proxy1', 'haproxy.cfg')];
+      const texts = () => files.map((file) => readFileSync(file, 'utf8'));
+      const [wanted, before] = [texts(), marks()];
+      for (const file of files.slice(1)) writeFileSync(file, 'nonsense');
+
+      const { code, started, rejected } = await command('bootstrap_config', 'shop');
+      expect({ code, rejected, started: started.length }).toEqual({ code: '000000', rejected: [], started: 4 });
+      await beatUntil(() => fleet.actions().length === 0 && isAt('routed', 'db1', 'db2', 'lb1', 'proxy1'));
+      expect(texts()).toEqual(wanted);
+
+      const written = () => files.map((file) => [statSync(file).ino, statSync(file).mtimeMs]);
+      const left = written();
+      await command('bootstrap_config', 'shop');
+      await beatUntil(() => fleet.actions().length === 0);
+      expect([written(), marks()]).toEqual([left, before]);
+    });
+
+    test('has the configuration of one that is not installed refused, and of the others of its group brought in line', async () => {
+      const path = join(stage.folder, 'lb1', 'haproxy.cfg');
+      await command('stop', 'proxy1');
+      await beatUntil(() => fleet.actions().length === 0 && isAt('stopped', 'proxy1'));
+      await command('remove', 'proxy1');
+      await beatUntil(() => fleet.actions().length === 0 && isAt('uninstalled', 'proxy1'));
+      writeFileSync(path, 'nonsense');
+      const { code, rejected } = await command('bootstrap_config', 'shop');
+      expect({ code, rejected }).toEqual({
+        code: 'ER0206',
+        rejected: [
+          {
+            subject: 'services/proxy1',
+            code: 'ER0206',
+            message: 'services bootstrap_config proxy1: it is not installed; install it',
+          },
+        ],
+      });
+      await beatUntil(() => fleet.actions().length === 0);
+      expect(readFileSync(path, 'utf8')).toContain('server db1');
+      await command('start', 'proxy1');
+      await beatUntil(() => fleet.actions().length === 0 && isAt('routed', 'db1', 'db2', 'lb1', 'proxy1'));
     });
 
     test('has databases routed by whoever runs while a balancer is stopped, and by both when it is back', async () => {

@@ -118,6 +118,8 @@ describe('a maintenance', () => {
   const instances = (action: string, group = '10.0.0.47') => ({ level: 'instances', action, group }) as const;
   const cases: readonly (readonly [string, { level: 'services' | 'instances'; action: string; group: string }, boolean])[] = [
     ['all', start('node13'), true],
+    ['node15', { level: 'services', action: 'bootstrap_config', group: 'node15' }, true],
+    ['node14', { level: 'services', action: 'bootstrap_config', group: 'node15' }, false],
     ['services/node14', start('node14'), true],
     ['node14', start('node15'), false],
     ['shop', start('node14'), true],
