@@ -213,6 +213,17 @@ requires('keepalived')('keepalived on two hosts', () => {
     expect(files()).toEqual(before);
   });
 
+  test('is told to read its configuration anew also where it was made to read another one by hand', async () => {
+    await startBoth();
+    const path = join(folder, 'vip1', 'keepalived.conf');
+    writeFileSync(path, readFileSync(path, 'utf8').replace(VIP, '10.77.0.200'));
+    process.kill(Number(readFileSync(join(folder, 'vip1', 'keepalived.pid'), 'utf8')), 'SIGHUP');
+    await expect.poll(async () => (await namespaces.addressesOf(FIRST)).includes('10.77.0.200')).toBe(true);
+    expect(await perform('vip1', 'bootstrap_config')).toEqual([null]);
+    await expect.poll(async () => (await namespaces.addressesOf(FIRST)).includes('10.77.0.200')).toBe(false);
+    await expect.poll(rolesSeen).toEqual(['master', 'slave']);
+  });
+
   test('that is stopped has its configuration put right, and is not started by that', async () => {
     await perform('vip1', 'install');
     writeFileSync(join(folder, 'vip1', 'keepalived.conf'), '');

@@ -113,6 +113,25 @@ describe('the rung routed of a service', () => {
     expect((await routedIn(stage({ lb1: lists('db1'), lb2: away }))).reason).toContain('lb2 could not be asked');
   });
 
+  test.each([
+    [true, 'not up for lb1; of its own'],
+    [false, 'of its own'],
+  ])('is told beside a reason of its own where it has all rungs below (%s), else that alone is', async (installed, reason) => {
+    const scene: Scene = { facts: new Map([['lb1', lists()]]), log: [] };
+    const kind = database({
+      probe: async ({ name }) => ({
+        name,
+        readAt: asInstant(0),
+        code: '000000',
+        holds: { installed, up: true },
+        reason: 'of its own',
+      }),
+    });
+    const driver = overShell([kind, balancer(scene)], shell);
+    driver.bind?.([serviceOf('db1', 'db', 'shop'), serviceOf('lb1', 'lb', 'shop')]);
+    expect(await routedIn({ driver })).toEqual({ routed: false, reason });
+  });
+
   test('holds where its cluster has no balancers, or it has no cluster', async () => {
     const scene: Scene = { facts: new Map([['lb1', lists()]]), log: [] };
     const driver = overShell([database(), balancer(scene)], shell);
