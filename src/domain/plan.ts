@@ -186,7 +186,8 @@ function planOnRunningHost(
     subject: { key: serviceKey(service.name) },
     state: word,
   }));
-  if (!climbs || outcome.is !== 'steps' || host.holds.has(kind.host)) return outcome;
+  const needsHost = climbs || what.verb === 'bootstrap_config';
+  if (!needsHost || outcome.is !== 'steps' || host.holds.has(kind.host)) return outcome;
   return { ...outcome, steps: [bootstrapStep(lane, service.ip, kind.host, NOW), ...outcome.steps] };
 }
 
