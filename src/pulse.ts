@@ -33,10 +33,13 @@ export interface Pulse {
   isTold(): Promise<boolean>;
   /** Beats by itself, `everyMs` after each beat. */
   start(everyMs: number): void;
-  /** Has the next of these beats come after half that time: something was called, and its effect is waited for. */
+  /** Has the next two of these beats come after half that time: something was called, and its effect is waited for. */
   hasten(): void;
   stop(): void;
 }
+
+/** What is called shows at once, or soon after; what takes longer, as machines of clouds do, is worth no hurry. */
+const EARLY_BEATS = 2;
 
 /** A lease outlives so many beats of a fleet that beats by itself. */
 const LEASE_BEATS = 3;
@@ -87,8 +90,8 @@ export function createPulse(fleet: {
   let timer: NodeJS.Timeout | undefined;
   /** When the timer ends; null while a beat is under way. */
   let nextAt: number | null = null;
-  /** Whether the wait that comes next, or is under way, is cut short. */
-  let isHastened = false;
+  /** How many waits are cut short, the one that is under way included. */
+  let early = 0;
   let stopped = false;
 
   function sourceOf(driver: AnyDriver, level: Level): Source {
@@ -236,13 +239,13 @@ export function createPulse(fleet: {
 
   async function loop(): Promise<void> {
     nextAt = null;
-    isHastened = false;
+    early = Math.max(0, early - 1);
     try {
       await beat();
     } catch (error) {
       events.emit('fault', { key: 'beat', error });
     }
-    if (!stopped) wait(isHastened ? everyMs / 2 : everyMs);
+    if (!stopped) wait(early > 0 ? everyMs / 2 : everyMs);
   }
 
   function wait(ms: number): void {
@@ -268,8 +271,8 @@ export function createPulse(fleet: {
       wait(0);
     },
     hasten() {
-      if (isHastened || stopped || everyMs === 0) return;
-      isHastened = true;
+      if (stopped || everyMs === 0) return;
+      early = EARLY_BEATS;
       if (nextAt !== null) wait(Math.max(0, Math.min(nextAt - performance.now(), everyMs / 2)));
     },
     stop() {
