@@ -1,6 +1,7 @@
 import type { Action, Fleet, Policy } from 'fleetbeat';
 import { memory } from 'fleetbeat/adapters/memory';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isThorough } from '../properties/runs.ts';
 import { type ClusterStage, clusterStage, viewOf } from '../support/cluster-stage.ts';
 import { lostOf } from '../support/journaling-writer.ts';
 import { requires } from '../support/servers.ts';
@@ -18,6 +19,9 @@ const SETTINGS = {
 };
 const POLICY: Partial<Policy> = { dwellMs: 0, dwellReadings: 2, holdDownMs: 100, holdDownMaxMs: 200, recoveries: 100 };
 const TEST_MS = 60_000;
+
+/** What takes seconds and seldom breaks. */
+const inCi = test.runIf(isThorough);
 
 requires('mariadbd')('a cluster whose master is lost', () => {
   requires('haproxy')('behind a balancer', () => {
@@ -84,7 +88,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       expect(await stage.writable()).toEqual(['db2']);
     });
 
-    test('has the old one as a replica once that is back', { timeout: TEST_MS }, async () => {
+    inCi('has the old one as a replica once that is back', { timeout: TEST_MS }, async () => {
       await open(true);
       write('db1', 1);
       await stage.power('db1').off();
@@ -99,7 +103,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       expect(waitsForReplicas).toEqual(['0', '1', '0']);
     });
 
-    test('keeps what the old one alone has, and does not let it follow with that', { timeout: TEST_MS }, async () => {
+    inCi('keeps what the old one alone has, and does not let it follow with that', { timeout: TEST_MS }, async () => {
       await open(true);
       stage.sql('db1', 'SET GLOBAL rpl_semi_sync_master_enabled = 0');
       for (const name of ['db2', 'db3']) stage.sql(name, 'STOP SLAVE IO_THREAD');
@@ -113,7 +117,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       expect([rows('db1'), rows('db2')]).toEqual([['7'], ['']]);
     });
 
-    test('is not replaced where only its process has died: it is started', { timeout: TEST_MS }, async () => {
+    inCi('is not replaced where only its process has died: it is started', { timeout: TEST_MS }, async () => {
       await open(true);
       stage.kill('db1');
       await stage.until(fleet, () => viewOf(fleet, 'db1')?.state === 'stopped');
@@ -142,7 +146,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       expect(fleet.views().find(({ name, level }) => level === 'instances' && name.endsWith('.1'))?.state).toBe('stopped');
     });
 
-    test('gets one that has all that any replica has', { timeout: TEST_MS }, async () => {
+    inCi('gets one that has all that any replica has', { timeout: TEST_MS }, async () => {
       await open(false);
       stage.sql('db2', 'STOP SLAVE IO_THREAD');
       write('db1', 5);
@@ -155,7 +159,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       expect([rows('db2'), rows('db3')]).toEqual([['5'], ['5']]);
     });
 
-    test('is not waited for because a replica waits for it, which follows the new one then', { timeout: TEST_MS }, async () => {
+    inCi('is not waited for because a replica waits for it, which follows the new one then', { timeout: TEST_MS }, async () => {
       await open(false);
       stage.kill('db3');
       await stage.until(fleet, () => viewOf(fleet, 'db3')?.state === 'stopped');
@@ -169,7 +173,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       expect(viewOf(fleet, 'db3')?.following).toMatchObject({ hears: true });
     });
 
-    test('does not get one with transactions of its own', { timeout: TEST_MS }, async () => {
+    inCi('does not get one with transactions of its own', { timeout: TEST_MS }, async () => {
       await open(false);
       write('db2', 9);
       await stage.power('db1').off();
