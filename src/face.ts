@@ -225,7 +225,7 @@ export interface Fleet extends AsyncDisposable {
   /** The last heartbeat in the store, whoever stored it. */
   heartbeat(): Promise<GlobalHeartbeat | null>;
   on<K extends keyof FleetEvents>(type: K, listener: (event: FleetEvents[K]) => void): { unsubscribe(): void };
-  /** Beats `everyMs` after each beat until `stop`, and twice after half that time where something was called. */
+  /** Beats every `everyMs` until `stop`. */
   start(everyMs: number): void;
   /** Ends the beats and all charts, and gives the lease back. What was begun stays begun in the store. */
   stop(): Promise<void>;

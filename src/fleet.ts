@@ -152,16 +152,7 @@ export function createFleet(options: FleetOptions): Fleet {
 
   const entities = createEntities({
     inventory,
-    perform: switchover.lookingFirst(
-      createPerform({
-        gate,
-        now,
-        driverOf: routing.driverOf,
-        callMs: policy.callMs,
-        yieldTurn,
-        onAccepted: () => pulse.hasten(),
-      }),
-    ),
+    perform: switchover.lookingFirst(createPerform({ gate, now, driverOf: routing.driverOf, callMs: policy.callMs, yieldTurn })),
     fence: createFence({ inventory, roster, roles, gate, routing, callMs: policy.callMs }),
     record: switchover.record,
     services: roster.services,

@@ -33,13 +33,8 @@ export interface Pulse {
   isTold(): Promise<boolean>;
   /** Beats by itself, `everyMs` after each beat. */
   start(everyMs: number): void;
-  /** Has the next two of these beats come after half that time: something was called, and its effect is waited for. */
-  hasten(): void;
   stop(): void;
 }
-
-/** What is called shows at once, or soon after; what takes longer, as machines of clouds do, is worth no hurry. */
-const EARLY_BEATS = 2;
 
 /** A lease outlives so many beats of a fleet that beats by itself. */
 const LEASE_BEATS = 3;
@@ -88,10 +83,6 @@ export function createPulse(fleet: {
   let isRecalled = false;
   let everyMs = 0;
   let timer: NodeJS.Timeout | undefined;
-  /** When the timer ends; null while a beat is under way. */
-  let nextAt: number | null = null;
-  /** How many waits are cut short, the one that is under way included. */
-  let early = 0;
   let stopped = false;
 
   function sourceOf(driver: AnyDriver, level: Level): Source {
@@ -238,20 +229,12 @@ export function createPulse(fleet: {
   const isWatched = (key: EntityKey): boolean => queue.lane(key).length > 0;
 
   async function loop(): Promise<void> {
-    nextAt = null;
-    early = Math.max(0, early - 1);
     try {
       await beat();
     } catch (error) {
       events.emit('fault', { key: 'beat', error });
     }
-    if (!stopped) wait(early > 0 ? everyMs / 2 : everyMs);
-  }
-
-  function wait(ms: number): void {
-    clearTimeout(timer);
-    nextAt = performance.now() + ms;
-    timer = setTimeout(loop, ms);
+    if (!stopped) timer = setTimeout(loop, everyMs);
   }
 
   return {
@@ -268,12 +251,8 @@ export function createPulse(fleet: {
     },
     start(every) {
       everyMs = every;
-      wait(0);
-    },
-    hasten() {
-      if (stopped || everyMs === 0) return;
-      early = EARLY_BEATS;
-      if (nextAt !== null) wait(Math.max(0, Math.min(nextAt - performance.now(), everyMs / 2)));
+      clearTimeout(timer);
+      timer = setTimeout(loop, 0);
     },
     stop() {
       stopped = true;

@@ -4,7 +4,6 @@ import type { Climbed } from '../ladder.ts';
 /** How long the servers may take in all. */
 const PATIENCE_MS = 150_000;
 const LOOK_MS = 20;
-const BEAT_MS = 500;
 
 /**
  * Brings a cluster from machines that are off to routed, and prints what that took as JSON. Outside of the namespaces of
@@ -14,13 +13,13 @@ const climbed = process.env.FLEETBEAT_ORCHESTRATOR === undefined ? null : await 
 process.stdout.write(`${JSON.stringify(climbed)}\n`);
 
 async function climb(): Promise<Climbed> {
-  const shop = await openShop({ everyMs: BEAT_MS });
+  const shop = await openShop({ everyMs: 500 });
   try {
     await until(shop, () => shop.fleet.role === 'leader');
     const from = performance.now();
     await shop.fleet.dispatch({ level: 'services', action: 'start', group: 'shop' });
     await until(shop, () => shop.belowTop().length === 0 && shop.fleet.actions().length === 0);
-    return { tookMs: performance.now() - from, beatMs: BEAT_MS, rungs: shop.rungs(from) };
+    return { tookMs: performance.now() - from, beatMs: shop.climb.beatMs(), rungs: shop.rungs(from) };
   } finally {
     await shop.close();
   }
