@@ -55,7 +55,7 @@ export function createFence(fleet: {
     const driver = fleet.routing.driverOf({ key, do: call.do });
     if (!driver)
       throw new FleetError('ER0258', `${master.name} cannot be kept from taking writes: no driver stops ${nameOf(key)}`);
-    const permit = await fleet.gate.pass({ ...input, do: input.do }, stop);
+    const permit = await fleet.gate.pass(input, stop);
     const [problem = null] = await withinDeadline(fleet.callMs, `stopping ${nameOf(key)}`, signalOf(stop), (bounded) =>
       driver.perform([{ call, permit }], bounded),
     );

@@ -31,11 +31,12 @@ const CLIMBS: ReadonlySet<string> = new Set(['launch', 'start', 'bootstrap', 'in
 /** Whether a verb is one of those that bring a service up: what a recovery is made of. */
 export const isClimb = ({ verb }: Do): boolean => CLIMBS.has(verb);
 
-/** The actions of a recovery: those that bring a service up, and the failover that replaces it. */
-export const recoveringActions = (service: Service, lane: LookAround['lane']): readonly Action[] => [
-  ...lane(serviceKey(service.name)).filter((action) => isClimb(action.do)),
-  ...(service.cluster === undefined ? [] : lane(clusterKey(service.cluster))).filter(({ do: what }) => what.verb === 'failover'),
-];
+/** The actions of a recovery: those that bring a service up, and of a master the failover that replaces it. */
+export function recoveringActions({ name, cluster, status }: Service, lane: LookAround['lane']): readonly Action[] {
+  const climbs = lane(serviceKey(name)).filter((action) => isClimb(action.do));
+  if (cluster === undefined || status !== 'master') return climbs;
+  return [...climbs, ...lane(clusterKey(cluster)).filter(({ do: what }) => what.verb === 'failover')];
+}
 
 const NEVER_READ = 0 as Instant;
 
