@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { ActionId, Fleet } from 'fleetbeat';
 import { memory } from 'fleetbeat/adapters/memory';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -32,6 +31,7 @@ requires('mariadbd')('a failover', () => {
       await stage.close();
     });
 
+    const rowsOf = (name: string) => stage.sql(name, 'SELECT COUNT(*) FROM app.journal');
     const command = (action: string, group: string) => fleet.dispatch({ level: 'services', action, group });
 
     test.each(DEATHS)(
@@ -43,22 +43,20 @@ requires('mariadbd')('a failover', () => {
         const [from = ''] = stage.masters(fleet);
         const to = from === 'db1' ? 'db2' : 'db1';
         stage.sql(from, `INSERT INTO app.journal VALUES (${++written}, 0)`);
-        await stage.until(fleet, () => stage.isWell(fleet));
+        await expect.poll(() => rowsOf(to)).toBe(`${written}`);
         await stage.power(from).off();
         await stage.until(fleet, () => viewOf(fleet, to)?.following?.hears === false);
         await fleet.stop();
         const dying = mortalShell({ at, is });
         fleet = await stage.open({ store }, dying.shell);
         const watched = stage.watchWritable();
-        const ended = fleet.settled(await failOver(to)).then(() => 'ended');
-        ended.catch(() => {});
-        await beatWhile(Promise.race([dying.death, ended]));
+        await stage.beatUntil(fleet, dying.death, await failOver(to));
         await fleet.stop();
 
         fleet = await stage.open({ store });
         await stage.until(fleet, () => fleet.actions().length === 0 && stage.masters(fleet).join() === to);
         for (const names of await watched()) expect(names.length).toBeLessThan(2);
-        expect(stage.sql(to, 'SELECT COUNT(*) FROM app.journal')).toBe(`${written}`);
+        expect(rowsOf(to)).toBe(`${written}`);
 
         await stage.power(from).finishBoot();
         await stage.until(fleet, () => viewOf(fleet, from)?.state === 'stopped');
@@ -75,17 +73,6 @@ requires('mariadbd')('a failover', () => {
         const [first] = (await command('failover', to)).started;
         if (first) return first.id;
         await fleet.beat();
-      }
-    }
-
-    async function beatWhile(done: Promise<unknown>): Promise<void> {
-      let isDone = false;
-      void done.finally(() => {
-        isDone = true;
-      });
-      while (!isDone) {
-        await fleet.beat();
-        await pause(1);
       }
     }
   });

@@ -1,11 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Fleet, Store } from 'fleetbeat';
 import { memory } from 'fleetbeat/adapters/memory';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isThorough } from '../properties/runs.ts';
 import { type ClusterStage, clusterStage, viewOf } from '../support/cluster-stage.ts';
 import { type JournalingWriter, lostOf } from '../support/journaling-writer.ts';
-import { type Death, isStep, mortalShell, signalled } from '../support/mortal-shell.ts';
+import { type Death, mortalShell, waitingShell } from '../support/mortal-shell.ts';
 import { requires } from '../support/servers.ts';
 
 const DEATHS: readonly Death[] = Array.from({ length: 7 }, (_, i) => i + 1)
@@ -68,22 +67,12 @@ requires('mariadbd')('a change of master', () => {
     });
 
     test('lets nothing come between its steps, and is not cancelled once it has begun', async () => {
-      const gate = signalled();
-      const reached = signalled();
+      const waiting = waitingShell();
       await fleet.stop();
-      fleet = await stage.open({ store }, (real) => ({
-        ...real,
-        async run(...call) {
-          if (isStep(call[1])) {
-            reached.resolve();
-            await gate.promise;
-          }
-          return real.run(...call);
-        },
-      }));
+      fleet = await stage.open({ store }, waiting.shell);
       const { started } = await command('switch', 'db1');
       const switching = started[0]?.id ?? ('' as never);
-      await beatWhile(reached.promise);
+      await stage.beatUntil(fleet, waiting.reached);
       const {
         started: [restart],
         held,
@@ -96,7 +85,7 @@ requires('mariadbd')('a change of master', () => {
       });
       await expect(fleet.cancel(switching)).rejects.toMatchObject({ code: 'ER0226' });
       const run = viewOf(fleet, 'db3')?.mark;
-      gate.resolve();
+      waiting.release();
       await stage.until(fleet, () => stage.masters(fleet).includes('db1') && stage.isWell(fleet));
       expect(viewOf(fleet, 'db3')?.mark).not.toBe(run);
     });
@@ -123,25 +112,15 @@ requires('mariadbd')('a change of master', () => {
     test('does not begin while one of its services is being acted on', async () => {
       const [from = ''] = stage.masters(fleet);
       const to = from === 'db1' ? 'db2' : 'db1';
-      const gate = signalled();
-      const reached = signalled();
+      const waiting = waitingShell();
       await fleet.stop();
-      fleet = await stage.open({ store }, (real) => ({
-        ...real,
-        async run(...call) {
-          if (isStep(call[1])) {
-            reached.resolve();
-            await gate.promise;
-          }
-          return real.run(...call);
-        },
-      }));
+      fleet = await stage.open({ store }, waiting.shell);
       await command('restart', 'db3');
-      await beatWhile(reached.promise);
+      await stage.beatUntil(fleet, waiting.reached);
       const { started } = await command('switch', to);
       for (let beats = 0; beats < 5; beats++) await fleet.beat();
       expect(fleet.actions().find(({ id }) => id === started[0]?.id)).toMatchObject({ begun: null });
-      gate.resolve();
+      waiting.release();
       await stage.until(fleet, () => stage.isWell(fleet) && stage.masters(fleet).includes(to));
     });
 
@@ -153,9 +132,7 @@ requires('mariadbd')('a change of master', () => {
       fleet = await stage.open({ store }, dying.shell);
       const watched = stage.watchWritable();
       const { started } = await command('switch', to);
-      const ended = fleet.settled(started[0]?.id ?? ('' as never)).then(() => 'ended');
-      ended.catch(() => {});
-      await beatWhile(Promise.race([dying.death, ended]));
+      await stage.beatUntil(fleet, dying.death, started[0]?.id);
       await fleet.stop();
 
       fleet = await stage.open({ store });
@@ -184,17 +161,6 @@ requires('mariadbd')('a change of master', () => {
       expect(lostOf(writer.journal(), rowsOf(master))).toEqual([]);
       expect(writer.journal().length).toBeGreaterThan(200);
     });
-
-    async function beatWhile(done: Promise<unknown>): Promise<void> {
-      let isDone = false;
-      void done.finally(() => {
-        isDone = true;
-      });
-      while (!isDone) {
-        await fleet.beat();
-        await pause(1);
-      }
-    }
   });
 });
 

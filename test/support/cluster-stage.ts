@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
+  type ActionId,
   createFleet,
   type Fleet,
   type FleetOptions,
@@ -33,6 +34,8 @@ export interface ClusterStage extends Pick<MariadbStage, 'sql' | 'kill' | 'pid' 
   open(options: Pick<FleetOptions, 'store' | 'inspect' | 'recover' | 'policy'>, shell?: (real: Shell) => Shell): Promise<Fleet>;
   /** Beats until `done`. */
   until(fleet: Fleet, done: () => boolean): Promise<void>;
+  /** Beats until this has come, or this action has ended, as it may. */
+  beatUntil(fleet: Fleet, come: Promise<void>, action?: ActionId): Promise<void>;
   /** Brings it up, with a table for a writer. */
   start(fleet: Fleet): Promise<void>;
   /** Whether every service is routed, and nothing is left to do. */
@@ -99,6 +102,18 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     }
     expect(done()).toBe(true);
   };
+  const beatUntil: ClusterStage['beatUntil'] = async (fleet, come, action) => {
+    let isOver = false;
+    const end = () => {
+      isOver = true;
+    };
+    void come.then(end);
+    if (action !== undefined) void fleet.settled(action).then(end, end);
+    while (!isOver) {
+      await fleet.beat();
+      await pause(1);
+    }
+  };
   const isWell = (fleet: Fleet) =>
     fleet.actions().length === 0 && [...DATABASES, 'lb1'].every((name) => viewOf(fleet, name)?.state === 'routed');
 
@@ -135,6 +150,7 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     power: powerOf,
     sshd: sshdOf,
     until,
+    beatUntil,
     isWell,
     writable,
     async open(options, shellOf = (real) => real) {
