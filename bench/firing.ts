@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks';
-import type { Store } from 'fleetbeat';
+import type { InstanceFacts, Reading, Step, Store } from 'fleetbeat';
 import { CLOUD, createCloud, idOf, ipOf, preparedDriver, runningText, sshUpText, stoppedText } from './cloud.ts';
 import { type Figure, figure, type Goal } from './figure.ts';
 import type { Library } from './library.ts';
 import { interleaved, type Rounds } from './measure.ts';
-import { type Recording, type RecordingStore, recordingStore, replay } from './recording.ts';
-import { createScene } from './scene.ts';
+import { checkAnswers, type Recording, recordingStore, replay } from './recording.ts';
+import { BEAT_MS, createScene } from './scene.ts';
 import type { Selection } from './selection.ts';
 import { countCommits, STORES, type StoreName, type StoreSource, sourceOf, writtenBytes } from './stores.ts';
 
@@ -21,6 +21,13 @@ export interface FiringScale {
 interface Load {
   readonly actions: number;
   readonly atOnce: number;
+}
+
+/** A group, and what is read of all machines in its two beats. */
+interface Group {
+  readonly steps: readonly Step[];
+  readonly sshUp: Reading<InstanceFacts>;
+  readonly running: Reading<InstanceFacts>;
 }
 
 const GOALS: { readonly [S in StoreName]?: Goal } = { sqlite: { ratio: 3 }, memcached: { ratio: 3 } };
@@ -50,12 +57,12 @@ async function* firingOn(
   { actions, alone, rounds }: FiringScale,
 ): AsyncGenerator<Figure> {
   const burst = { actions, atOnce: actions };
-  const once = await recorded(source, library, burst);
-  const took = await race(source, library, burst, rounds, once);
+  const once = await taken(source, library, burst);
+  const took = await race(source, library, burst, rounds, 'one');
+  const fresh = await race(source, library, burst, rounds, 'new');
+  const one = await race(source, library, { actions: alone, atOnce: 1 }, rounds, 'one');
   const each = (total: number | null) => (total === null ? null : total / actions);
   const goal = GOALS[name];
-  const line = { actions: alone, atOnce: 1 };
-  const one = await race(source, library, line, rounds, await recorded(source, library, line));
   yield figure({
     id: `P5.${name}.alone`,
     name: `${armAndFire(name)}, one after the other; the same operations of the bare store`,
@@ -73,8 +80,15 @@ async function* firingOn(
     ...(goal && { goal }),
   });
   yield figure({
+    id: `P5.${name}.new`,
+    name: 'the same by a fleet that is new each time, which Node compiles anew; the same operations of a new store',
+    ours: fresh.fleet / actions,
+    peer: fresh.store / actions,
+    unit: 'ms',
+  });
+  yield figure({
     id: `P5.${name}.rate`,
-    name: `of that, how many; as many as the bare store takes`,
+    name: `how many, ${actions} at once; as many as the bare store takes`,
     ours: (1000 * actions) / took.fleet,
     peer: (1000 * actions) / took.store,
     unit: 'per second',
@@ -82,18 +96,18 @@ async function* firingOn(
   yield figure({
     id: `P5.${name}.operations`,
     name: `operations of the store for each, beats included`,
-    ours: each(once.fire.operations.length),
+    ours: each(once.operations),
     unit: 'operations',
   });
   if (name === 'memory') {
-    yield figure({ id: `P5.${name}.bytes`, name: 'bytes of the keys and values', ours: each(once.fire.bytes), unit: 'bytes' });
+    yield figure({ id: `P5.${name}.bytes`, name: 'bytes of the keys and values', ours: each(once.bytes), unit: 'bytes' });
     return;
   }
   yield figure({
     id: `P5.${name}.bytes`,
     name: 'bytes written to files and sockets (wchar of /proc/self/io); those of the keys and values alone',
     ours: each(once.written),
-    peer: once.fire.bytes / actions,
+    peer: once.bytes / actions,
     unit: 'bytes',
   });
   if (name === 'memcached') return;
@@ -105,82 +119,99 @@ async function* firingOn(
   });
 }
 
-interface Recorded {
-  /** What made the store ready. */
-  readonly before: Recording;
-  readonly fire: Recording;
+/** What it takes of a store, whatever the time. */
+interface Taken {
+  readonly operations: number;
+  readonly bytes: number;
   readonly written: number | null;
   readonly commits: number;
 }
 
-async function recorded(source: StoreSource, library: Library, load: Load): Promise<Recorded> {
+async function taken(source: StoreSource, library: Library, load: Load): Promise<Taken> {
   const counting = await countCommits();
-  const inner = await source.open();
-  const recording = recordingStore(inner);
-  const stage = await createStage(library, recording, load);
-  const before = recording.take();
+  const stage = await createStage(library, await source.open(), load);
+  await stage.ready();
   const [written, commits] = [writtenBytes(), counting.commits];
   await stage.armAndFire();
   const after = writtenBytes();
-  const taken = {
-    before,
-    fire: recording.take(),
+  const { operations, bytes } = stage.take();
+  await stage.stop();
+  counting.stop();
+  return {
+    operations: operations.length,
+    bytes,
     written: written === null || after === null ? null : after - written,
     commits: counting.commits - commits,
   };
-  await stage.stop();
-  counting.stop();
-  return taken;
 }
 
+/**
+ * What one fleet asks of its store is asked of another store that is as that was. @param fleets whether one fleet goes
+ * through all rounds, as in a process that lives: compiled code goes with the last fleet that it was compiled for
+ */
 async function race(
   source: StoreSource,
   library: Library,
   load: Load,
   rounds: Rounds,
-  { before, fire }: Recorded,
+  fleets: 'one' | 'new',
 ): Promise<Readonly<Record<'fleet' | 'store', number>>> {
-  let end: () => Promise<void> = async () => {};
-  return interleaved(
+  const open = async () => ({ stage: await createStage(library, await source.open(), load), bare: await source.open() });
+  const close = async () => {
+    await stage.stop();
+    await bare.close?.();
+  };
+  let { stage, bare } = await open();
+  let before: Recording;
+  let fire: Recording;
+  let answers: readonly unknown[];
+  const took = await interleaved(
     {
       fleet: {
         async prepare() {
-          const stage = await createStage(library, recordingStore(await source.open()), load);
-          end = stage.stop;
+          if (fleets === 'new') {
+            await close();
+            ({ stage, bare } = await open());
+          }
+          before = await stage.ready();
           return stage.armAndFire;
         },
-        settle: () => end(),
       },
       store: {
         async prepare() {
-          const store: Store = await source.open();
-          await replay(before, store);
-          end = async () => store.close?.();
-          return () => replay(fire, store);
+          fire = stage.take();
+          await replay(before, bare);
+          return async () => {
+            answers = await replay(fire, bare);
+          };
         },
-        settle: () => end(),
+        settle: async () => checkAnswers(fire, answers),
       },
     },
     rounds,
   );
+  await close();
+  return took;
 }
 
-/** A fleet of machines that are stopped, each with an action that waits until it runs. */
-async function createStage(library: Library, recording: RecordingStore, { actions, atOnce }: Load) {
+/** A fleet of machines, each with an action that waits until it runs. */
+async function createStage(library: Library, store: Store, { actions, atOnce }: Load) {
+  const recording = recordingStore(store);
   const driver = preparedDriver();
   const scene = createScene(library, driver, { store: recording.store });
   const { fleet } = scene;
   const cloud = createCloud(actions);
-  cloud.change(100, 0);
-  driver.hand(cloud.reading(scene.passes()));
-  await fleet.beat();
-  await idle();
   const steps = Array.from({ length: actions }, (_, i) => bootstrapOf(library, i));
-  /** Those before the group run, those after it are stopped still. */
-  const handOf = (from: number, text: (i: number, readAt: number) => string) => {
-    const readAt = scene.passes();
+  /** A reading in which those before the group run, and those after it are stopped still. */
+  const readingOf = (from: number, text: (i: number, readAt: number) => string, readAt: number) => {
     const textOf = (i: number) => (i < from ? runningText : i < from + atOnce ? text : stoppedText);
-    driver.hand(cloud.readingOf((i) => textOf(i)(i, readAt), readAt));
+    return cloud.readingOf((i) => textOf(i)(i, readAt), readAt);
+  };
+  let groups: readonly Group[] = [];
+  const beat = (reading: Reading<InstanceFacts>) => {
+    scene.passes();
+    driver.hand(reading);
+    return fleet.beat();
   };
   let begun = 0;
   let done = 0;
@@ -200,20 +231,38 @@ async function createStage(library: Library, recording: RecordingStore, { action
   }
 
   return {
+    /** Stops all machines, and prepares what is read next. @returns what was asked of the store since the last taking */
+    async ready(): Promise<Recording> {
+      const now = scene.passes();
+      driver.hand(readingOf(0, stoppedText, now));
+      await fleet.beat();
+      await idle();
+      [begun, done] = [0, 0];
+      groups = Array.from({ length: actions / atOnce }, (_, i): Group => {
+        const [from, before] = [i * atOnce, now + 2 * i * BEAT_MS];
+        return {
+          steps: steps.slice(from, from + atOnce),
+          sshUp: readingOf(from, sshUpText, before + BEAT_MS),
+          running: readingOf(from, runningText, before + 2 * BEAT_MS),
+        };
+      });
+      return recording.take();
+    },
     async armAndFire() {
-      for (let from = 0; from < actions; from += atOnce) {
-        await Promise.all(steps.slice(from, from + atOnce).map((step) => fleet.arm([step])));
-        handOf(from, sshUpText);
-        await fleet.beat();
-        await idle(() => begun === from + atOnce);
-        handOf(from, runningText);
-        await fleet.beat();
-        await idle(() => done === from + atOnce);
+      let armed = 0;
+      for (const group of groups) {
+        armed += atOnce;
+        await Promise.all(group.steps.map((step) => fleet.arm([step])));
+        await beat(group.sshUp);
+        await idle(() => begun === armed);
+        await beat(group.running);
+        await idle(() => done === armed);
       }
     },
+    take: recording.take,
     async stop() {
       await fleet.stop();
-      await recording.store.close?.();
+      await store.close?.();
     },
   };
 }
@@ -221,12 +270,12 @@ async function createStage(library: Library, recording: RecordingStore, { action
 const PATIENCE_MS = 120_000;
 const CALM_TURNS = 3;
 
-function bootstrapOf(library: Library, i: number) {
+function bootstrapOf(library: Library, i: number): Step {
   const ip = library.parseIp(ipOf(i));
   if (!ip) throw new Error(`${ipOf(i)} is no address`);
   return {
     lane: library.instanceKey(CLOUD, idOf(i)),
     when: { on: 'holds', level: 'instances', subject: { ip }, state: 'running' },
     do: { level: 'instances', subject: { ip }, verb: 'bootstrap', upTo: 'managed' },
-  } as const;
+  };
 }

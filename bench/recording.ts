@@ -1,12 +1,14 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Store } from 'fleetbeat';
 
 type Operation = Exclude<keyof Store, 'close'>;
 
-/** One operation as it was asked for, and how many of all operations had ended by then. */
+/** One operation as it was asked for, how many of all operations had ended by then, and what it was answered. */
 interface Asked {
   readonly operation: Operation;
   readonly args: readonly unknown[];
   readonly after: number;
+  answer?: unknown;
 }
 
 /** What was asked of a store, to be asked of another one that is as it was. */
@@ -33,10 +35,13 @@ export function recordingStore(recorded: Store): RecordingStore {
   const through =
     <A extends readonly unknown[], T>(operation: Operation, run: (...args: A) => Promise<T>) =>
     async (...args: A): Promise<T> => {
-      operations.push({ operation, args, after: ended });
+      const asked: Asked = { operation, args, after: ended };
+      operations.push(asked);
       underWay++;
       try {
-        return await run(...args);
+        const answer = await run(...args);
+        asked.answer = answer;
+        return answer;
       } finally {
         underWay--;
         ended++;
@@ -65,21 +70,22 @@ export function recordingStore(recorded: Store): RecordingStore {
   };
 }
 
-/** Asks the same, in the same order, and as much of it at once as was asked at once. */
-export function replay({ operations }: Recording, store: Store): Promise<void> {
+/** Asks the same, in the same order, and as much of it at once as was asked at once. @returns the answers */
+export function replay({ operations }: Recording, store: Store): Promise<readonly unknown[]> {
+  const answers = new Array<unknown>(operations.length);
   return new Promise((resolve, reject) => {
     let next = 0;
     let ended = 0;
     const go = () => {
       for (let asked = operations[next]; asked && asked.after <= ended; asked = operations[next]) {
-        next++;
-        ask(store, asked).then(end, reject);
+        const i = next++;
+        ask(store, asked).then((answer) => {
+          answers[i] = answer;
+          ended++;
+          go();
+        }, reject);
       }
-      if (ended === operations.length) resolve();
-    };
-    const end = () => {
-      ended++;
-      go();
+      if (ended === operations.length) resolve(answers);
     };
     go();
   });
@@ -87,6 +93,17 @@ export function replay({ operations }: Recording, store: Store): Promise<void> {
 
 const ask = (store: Store, { operation, args }: Asked): Promise<unknown> =>
   (store[operation] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
+
+/** Throws unless these are the answers that were recorded: a store that fails is quick. */
+export function checkAnswers({ operations }: Recording, answers: readonly unknown[]): void {
+  for (const [i, { operation, args, answer }] of operations.entries()) {
+    if (!isDeepStrictEqual(answers[i], answer)) {
+      throw new Error(
+        `${operation} of ${args[0]} was answered ${JSON.stringify(answers[i])}, and ${JSON.stringify(answer)} before`,
+      );
+    }
+  }
+}
 
 function bytesOf(operations: readonly Asked[]): number {
   let bytes = 0;

@@ -11,7 +11,8 @@ export interface Scene {
   quiet(): Promise<void>;
 }
 
-const BEAT_MS = 10_000;
+/** From one beat to the next. */
+export const BEAT_MS = 10_000;
 
 export function createScene(
   { createFleet, memory }: Library,

@@ -84,7 +84,7 @@ describe('what is measured', () => {
   test('actions that are armed and fire stand beside the bare operations of their store', async () => {
     const figures = await all(firing(library, EVERYTHING, { actions: 5, alone: 2, rounds: ONCE }, ['memory', 'sqlite']));
     const of = (store: string, ...more: string[]) =>
-      ['.alone', '', '.rate', '.operations', ...more].map((part) => `P5.${store}${part}`);
+      ['.alone', '', '.new', '.rate', '.operations', ...more].map((part) => `P5.${store}${part}`);
     expect(figures.map(({ id }) => id)).toEqual([...of('memory', '.bytes'), ...of('sqlite', '.bytes', '.syncs')]);
     expect(figures.find(({ id }) => id === 'P5.sqlite')).toMatchObject({
       unit: 'ms',
