@@ -56,6 +56,8 @@ export interface Driver<F, C = Call> {
   perform(calls: readonly PermittedCall<C>[], signal: AbortSignal): Promise<readonly (Problem | null)[]>;
   /** Calls the listener after every request to the provider's API, be it a page, a retry or a token. @returns a function that ends this */
   onCall?(listener: (call: ApiCall) => void): () => void;
+  /** Calls the listener when something can be told that the last reading did not wait for: it is time for another. @returns a function that ends this */
+  onNews?(listener: () => void): () => void;
 }
 
 /** A driver of services may be told which services are configured. */

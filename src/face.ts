@@ -225,7 +225,10 @@ export interface Fleet extends AsyncDisposable {
   /** The last heartbeat in the store, whoever stored it. */
   heartbeat(): Promise<GlobalHeartbeat | null>;
   on<K extends keyof FleetEvents>(type: K, listener: (event: FleetEvents[K]) => void): { unsubscribe(): void };
-  /** Beats every `everyMs` until `stop`. */
+  /**
+   * Beats by itself until `stop`, `everyMs` after each beat, and sooner where a driver has news. A source that takes longer than half of
+   * that holds up no beat, not even one of {@link Fleet.beat}: what it says is taken in when it is there.
+   */
   start(everyMs: number): void;
   /** Ends the beats and all charts, and gives the lease back. What was begun stays begun in the store. */
   stop(): Promise<void>;

@@ -152,7 +152,16 @@ export function createFleet(options: FleetOptions): Fleet {
 
   const entities = createEntities({
     inventory,
-    perform: switchover.lookingFirst(createPerform({ gate, now, driverOf: routing.driverOf, callMs: policy.callMs, yieldTurn })),
+    perform: switchover.lookingFirst(
+      createPerform({
+        gate,
+        now,
+        driverOf: routing.driverOf,
+        callMs: policy.callMs,
+        yieldTurn,
+        onAccepted: (driver) => pulse.lookAgain(driver),
+      }),
+    ),
     fence: createFence({ inventory, roster, roles, gate, routing, callMs: policy.callMs }),
     record: switchover.record,
     services: roster.services,

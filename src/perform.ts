@@ -27,6 +27,8 @@ export function createPerform(fleet: {
   readonly driverOf: (input: PerformInput) => AnyDriver | undefined;
   readonly callMs: number;
   readonly yieldTurn: () => Promise<void>;
+  /** A driver has accepted a call. */
+  readonly onAccepted: (driver: string) => void;
 }): EffectFunction<PerformInput, PerformOutput> {
   const batches = new Map<AnyDriver, Pending[]>();
 
@@ -83,7 +85,10 @@ export function createPerform(fleet: {
     const problem = await ask(driver, call, permit).catch((error: unknown) => {
       throw unknownOutcome(driver.name, error);
     });
-    if (!problem) return { acceptedAt: fleet.now() };
+    if (!problem) {
+      fleet.onAccepted(driver.name);
+      return { acceptedAt: fleet.now() };
+    }
     // What is said of a call that was perhaps made before says nothing of that one.
     if (!isUnknown(problem.code) && !permit.isRepeated) await fleet.gate.unbegin(input.by, permit);
     throw new FleetError(knownCode(problem.code, 'ER0221'), `${driver.name}: ${problem.message}`, {

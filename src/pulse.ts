@@ -31,10 +31,18 @@ export interface Pulse {
   observe(heartbeat: Heartbeat, as?: 'driver'): Promise<readonly Change[]>;
   /** Whether the doctors will hear, from the store, of every change that was seen. */
   isTold(): Promise<boolean>;
+  /** A driver has accepted a call: what it is reading may have missed that. */
+  lookAgain(driver: string): void;
   /** Beats by itself, `everyMs` after each beat. */
   start(everyMs: number): void;
   stop(): void;
 }
+
+/** The share of its interval for which a beat waits for its sources. */
+const WAITED_SHARE = 0.5;
+
+/** News is waited for by the next beat, where that comes within so long. */
+const WORTH_MS = 1000;
 
 /** A lease outlives so many beats of a fleet that beats by itself. */
 const LEASE_BEATS = 3;
@@ -68,8 +76,8 @@ export function createPulse(fleet: {
   const { policy, now, inventory, lease, queue, entities, actions, events } = fleet;
   /** Changes since the beat began, whoever told them. */
   let changed: Change[] = [];
+  const instanceSources = fleet.instanceDrivers.map((driver) => sourceOf(driver, 'instances'));
   const serviceSources = fleet.serviceDrivers.map((driver) => sourceOf(driver, 'services'));
-  const sources = [...fleet.instanceDrivers.map((driver) => sourceOf(driver, 'instances')), ...serviceSources];
   const inTurn = createTurns();
   const leading = createCoalesced(lead);
   const beat = createCoalesced(beatOnce);
@@ -83,12 +91,15 @@ export function createPulse(fleet: {
   let isRecalled = false;
   let everyMs = 0;
   let timer: NodeJS.Timeout | undefined;
+  /** When the next beat comes by itself; null while there is one, and where none does. */
+  let nextAt: number | null = null;
   let stopped = false;
 
   function sourceOf(driver: AnyDriver, level: Level): Source {
     return createSource(driver, level, {
       epoch: fleet.owner,
       observeMs: policy.observeMs,
+      now,
       demand: () => fleet.demands.of(driver, level),
       apply: async (reading, own) => {
         changed.push(...(await take(reading, own)));
@@ -105,8 +116,7 @@ export function createPulse(fleet: {
     changed = [];
     await leading();
     const at = now();
-    await Promise.all(sources.map((source) => source.beat(at)));
-    if (isAwaitedOnRisen()) await Promise.all(serviceSources.map((source) => source.beat(now())));
+    await inTime(Promise.all([readInstances(at), ...serviceSources.map((source) => source.beat(at))]));
     await inTurn(() => {
       const silent = inventory.elapse(now());
       changed.push(...silent);
@@ -117,6 +127,21 @@ export function createPulse(fleet: {
     fleet.ledger.post();
     if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
     return changed;
+  }
+
+  async function readInstances(at: Instant): Promise<void> {
+    await Promise.all(instanceSources.map((source) => source.beat(at)));
+    if (isAwaitedOnRisen()) await Promise.all(serviceSources.map((source) => source.beat(now())));
+  }
+
+  /** Where the next beat comes by itself, a source that is slow holds up no other: it goes on beside the beats. */
+  function inTime(reading: Promise<unknown>): Promise<unknown> {
+    if (everyMs === 0) return reading;
+    let end: NodeJS.Timeout;
+    const late = new Promise((resolve) => {
+      end = setTimeout(resolve, everyMs * WAITED_SHARE);
+    });
+    return Promise.race([reading, late]).finally(() => clearTimeout(end));
   }
 
   /**
@@ -229,13 +254,25 @@ export function createPulse(fleet: {
   const isWatched = (key: EntityKey): boolean => queue.lane(key).length > 0;
 
   async function loop(): Promise<void> {
+    nextAt = null;
     try {
       await beat();
     } catch (error) {
       events.emit('fault', { key: 'beat', error });
     }
-    if (!stopped) timer = setTimeout(loop, everyMs);
+    if (stopped) return;
+    nextAt = performance.now() + everyMs;
+    timer = setTimeout(loop, everyMs);
   }
+
+  /** One beat more, where the next one is far off. */
+  function beatSooner(): void {
+    if (nextAt === null || nextAt - performance.now() < WORTH_MS) return;
+    clearTimeout(timer);
+    void loop();
+  }
+
+  const deafen = fleet.instanceDrivers.map((driver) => driver.onNews?.(beatSooner));
 
   return {
     beat,
@@ -249,6 +286,10 @@ export function createPulse(fleet: {
       if (!lease.held()) await leading();
       return take(heartbeat, driver);
     },
+    lookAgain(driver) {
+      if (everyMs === 0) return;
+      for (const source of [...instanceSources, ...serviceSources]) if (source.name === driver) source.lookAgain();
+    },
     start(every) {
       everyMs = every;
       clearTimeout(timer);
@@ -256,8 +297,10 @@ export function createPulse(fleet: {
     },
     stop() {
       stopped = true;
+      nextAt = null;
       clearTimeout(timer);
-      for (const source of sources) source.stop();
+      for (const end of deafen) end?.();
+      for (const source of [...instanceSources, ...serviceSources]) source.stop();
     },
   };
 }

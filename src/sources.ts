@@ -15,6 +15,8 @@ export interface Source {
   readonly name: string;
   /** Reads the driver and applies what it says. Resolves when it rests again, blind or not. */
   beat(now: Instant): Promise<void>;
+  /** Something was done that a reading which is under way may have missed: its beat reads once more after it. */
+  lookAgain(): void;
   stop(): void;
 }
 
@@ -24,6 +26,7 @@ export function createSource(
   fleet: {
     readonly epoch: string;
     readonly observeMs: number;
+    readonly now: () => Instant;
     /** What is wanted of it now. */
     readonly demand: () => Demand;
     readonly apply: (beat: Heartbeat, own: { readonly everyMs: number }) => Promise<void>;
@@ -59,6 +62,12 @@ export function createSource(
   /** Those who wait for the end of a beat; a fleet that stops does not wait for what its drivers are reading. */
   const waiting = new Set<() => void>();
   let isStopped = false;
+  let isOutdated = false;
+
+  async function read(now: Instant): Promise<void> {
+    charts.deliver(key, { type: 'beat', now } as EventObject);
+    await rested();
+  }
 
   async function rested(): Promise<void> {
     while (!isStopped && !charts.hasTag(key, 'at-rest')) {
@@ -78,11 +87,15 @@ export function createSource(
     name: driver.name,
     async beat(now) {
       if (isStopped) return;
-      charts.deliver(key, { type: 'beat', now } as EventObject);
-      await rested();
+      await read(now);
+      if (isOutdated && !isStopped) await read(fleet.now());
+      isOutdated = false;
       if (isStopped || !charts.hasTag(key, 'attention')) return;
       const context = charts.peek(key)?.context as HeartbeatContext | undefined;
       fleet.onBlind(driver.name, context?.failure ?? { code: 'ER0235', message: 'no reading' });
+    },
+    lookAgain() {
+      isOutdated ||= !charts.hasTag(key, 'at-rest');
     },
     stop() {
       isStopped = true;

@@ -19,7 +19,7 @@ async function climb(): Promise<Climbed> {
     const from = performance.now();
     await shop.fleet.dispatch({ level: 'services', action: 'start', group: 'shop' });
     await until(shop, () => shop.belowTop().length === 0 && shop.fleet.actions().length === 0);
-    return { tookMs: performance.now() - from, beatMs: shop.climb.beatMs(), rungs: shop.rungs(from) };
+    return { tookMs: performance.now() - from, beatMs: shop.climb.beatMs(from), rungs: shop.rungs(from) };
   } finally {
     await shop.close();
   }

@@ -32,7 +32,8 @@ export interface ProbedOptions {
  * cloud's.
  *
  * A host that does not answer within its deadline counts as an ssh timeout and delays no other, and one reading: it is then asked
- * beside the readings until it answers. A bootstrap is accepted once it
+ * beside the readings until it answers. One that did not answer before, such as one that boots, delays none: a reading that goes on
+ * without it is followed by another as soon as it answers. A bootstrap is accepted once it
  * has run to its end, so the signal of `perform` must allow for it. So many run at once, one on a host.
  *
  * @throws FleetError ER0230 for a rung that could not be brought about or known, or a fence that cannot be kept
@@ -82,13 +83,19 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
     }
   };
 
-  const ask = stragglers<Probed>(({ seen, problem }) => seen.ssh === 'up' && problem === undefined);
+  const listeners = new Set<() => void>();
+  const ask = stragglers(hasAnswered, () => {
+    for (const listener of listeners) listener();
+  });
+  /** Who answered in the last reading; null before there was one. */
+  let answered: ReadonlySet<string> | null = null;
 
   /** What cannot be told of a host that hangs is left out, so that what was known of it is doubted. */
   const probeInTime = async (item: InstanceFacts, whole: AbortSignal): Promise<Probed> => {
     const { ip, id } = item;
     if (item.power?.state !== 'running' || ip === null) return { seen: {} };
-    return (await ask(ip, whole, (signal) => probe(ip, id ?? ip, signal))) ?? { seen: {} };
+    const isExpected = answered?.has(ip) ?? true;
+    return (await ask(ip, whole, (signal) => probe(ip, id ?? ip, signal), isExpected)) ?? { seen: {} };
   };
 
   const remember = (items: readonly InstanceFacts[]) => {
@@ -132,6 +139,11 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
     everyMs: driver.everyMs,
     ...(driver.onCall && { onCall: driver.onCall.bind(driver) }),
 
+    onNews(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
     async observe(want, signal) {
       const reading = await driver.observe(want, signal);
       remember(reading.items);
@@ -139,6 +151,9 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
       try {
         const probes = await inParallel(reading.items, parallel, (item) => probeInTime(item, whole.signal));
         signal.throwIfAborted();
+        answered = new Set(
+          reading.items.flatMap(({ ip }, i) => (ip !== null && probes[i] && hasAnswered(probes[i]) ? [ip] : [])),
+        );
         return {
           ...reading,
           items: reading.items.map((item, index) => ({ ...item, ...probes[index]?.seen })),
@@ -172,6 +187,8 @@ interface Probed {
   readonly seen: Pick<InstanceFacts, 'ssh' | 'bootId' | 'binaries' | 'agent'>;
   readonly problem?: Problem;
 }
+
+const hasAnswered = ({ seen, problem }: Probed): boolean => seen.ssh === 'up' && problem === undefined;
 
 type InstanceDo = Extract<Do, { level: 'instances' }>;
 

@@ -111,11 +111,42 @@ describe('what a probe adds to the cloud', () => {
     expect(await read()).toEqual([undefined, 'up']);
 
     hosts['10.0.0.1'] = 'up';
-    await expect.poll(read).toEqual(['timeout', 'up']);
     await expect.poll(read).toEqual(['up', 'up']);
     const asked = shell.asked.length;
     expect(await read()).toEqual(['up', 'up']);
     expect(shell.asked.slice(asked)).toEqual(['10.0.0.1', '10.0.0.2']);
+  });
+
+  test('is nothing, for the moment, for a host that did not answer before, and is told of as soon as it does', async () => {
+    const hosts: Record<string, SshAnswer> = { '10.0.0.1': 'refused', '10.0.0.2': 'up' };
+    const shell = pretend(hosts);
+    const booting: (() => void)[] = [];
+    let isBooting = false;
+    const run: Shell['run'] = async (ip, ...rest) => {
+      if (isBooting && ip === '10.0.0.1') await new Promise<void>((resolve) => booting.push(resolve));
+      return shell.run(ip, ...rest);
+    };
+    const driver = probed(cloudOf('10.0.0.1', '10.0.0.2'), { ...shell, run });
+    const read = async () => (await driver.observe(want, never)).items.map(({ ssh }) => ssh);
+    let news = 0;
+    const deafen = driver.onNews?.(() => {
+      news++;
+    });
+    expect(await read()).toEqual(['refused', 'up']);
+
+    isBooting = true;
+    expect(await read()).toEqual([undefined, 'up']);
+    expect(await read()).toEqual([undefined, 'up']);
+    expect(booting).toHaveLength(1);
+    isBooting = false;
+    hosts['10.0.0.1'] = 'up';
+    expect(news).toBe(0);
+    booting[0]?.();
+    await expect.poll(() => news).toBe(1);
+    expect(await read()).toEqual(['up', 'up']);
+
+    deafen?.();
+    expect(news).toBe(1);
   });
 
   test('is nothing for a host whose turn did not come, and the reading is there in time', async () => {

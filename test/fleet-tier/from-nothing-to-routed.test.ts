@@ -63,7 +63,7 @@ requiresMachines('a cluster on six machines that are off', () => {
     const routedAt = (name: string) => happenings.findIndex((one) => one.name === name && one.what === 'routed');
     for (const database of ['db1', 'db2', 'db3'])
       expect(routedAt(database)).toBeGreaterThan(Math.min(...['lb1', 'lb2', 'proxy1'].map(routedAt)));
-    print(shop.rungs(startedAt), shop.climb.beatMs());
+    print(shop.rungs(startedAt), shop.climb.beatMs(startedAt));
   });
 
   test('has the shared address on one machine, and the roles that its configuration wants', async () => {

@@ -1,4 +1,4 @@
-import type { ActionId, Fleet } from 'fleetbeat';
+import type { Fleet } from 'fleetbeat';
 import { memory } from 'fleetbeat/adapters/memory';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isThorough } from '../properties/runs.ts';
@@ -50,7 +50,8 @@ requires('mariadbd')('a failover', () => {
         const dying = mortalShell({ at, is });
         fleet = await stage.open({ store }, dying.shell);
         const watched = stage.watchWritable();
-        await stage.beatUntil(fleet, dying.death, await failOver(to));
+        const { started } = await stage.failOver(fleet, to);
+        await stage.beatUntil(fleet, dying.death, started[0]?.id);
         await fleet.stop();
 
         fleet = await stage.open({ store });
@@ -65,15 +66,5 @@ requires('mariadbd')('a failover', () => {
         expect(viewOf(fleet, from)?.role).toBe('slave');
       },
     );
-
-    /** As soon as it may: a replica that tries to connect once more cannot say anything meanwhile. */
-    async function failOver(to: string): Promise<ActionId> {
-      for (;;) {
-        await stage.until(fleet, () => viewOf(fleet, to)?.following?.hears === false);
-        const [first] = (await command('failover', to)).started;
-        if (first) return first.id;
-        await fleet.beat();
-      }
-    }
   });
 });

@@ -135,7 +135,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       stage.power('db1').jam(true);
       await miss('db2', 'db3');
       await stage.until(fleet, () => fleet.views().some(({ level, state }) => level === 'instances' && state === 'unreachable'));
-      expect(await command('failover', 'shop')).toMatchObject({ code: '000000', targets: [{ key: 'services/db2' }] });
+      expect(await stage.failOver(fleet, 'shop')).toMatchObject({ code: '000000', targets: [{ key: 'services/db2' }] });
       await stage.until(fleet, () => failures('failover').length > 0);
       expect(failures('failover')[0]).toMatch(/^db1 was not kept from taking writes: local: .* ended with 1/);
       expect(stage.sql('db2', 'SELECT @@read_only') + stage.sql('db3', 'SELECT @@read_only')).toBe('11');
@@ -154,7 +154,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       stage.sql('db2', 'START SLAVE IO_THREAD');
       await miss('db2', 'db3');
       expect([rows('db2'), rows('db3')]).toEqual([[''], ['5']]);
-      await command('failover', 'db2');
+      await stage.failOver(fleet, 'db2');
       await stage.until(fleet, () => isMaster('db2') && isRouted('db3'));
       expect([rows('db2'), rows('db3')]).toEqual([['5'], ['5']]);
     });
@@ -168,7 +168,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
       await command('start', 'db3');
       await stage.until(fleet, () => viewOf(fleet, 'db3')?.state === 'up');
       expect(fleet.actions()).toMatchObject([{ lane: 'services/db3', status: 'dispatching' }]);
-      await command('failover', 'shop');
+      await stage.failOver(fleet, 'shop');
       await stage.until(fleet, () => isMaster('db2') && isRouted('db3') && fleet.actions().length === 0);
       expect(viewOf(fleet, 'db3')?.following).toMatchObject({ hears: true });
     });
@@ -184,7 +184,7 @@ requires('mariadbd')('a cluster whose master is lost', () => {
           /^services failover db2: db2 is up: it has transactions of its own: .*cannot take its place$/,
         ),
       });
-      await command('failover', 'shop');
+      await stage.failOver(fleet, 'shop');
       await stage.until(fleet, () => isMaster('db3'));
       expect(rows('db3')).toEqual(['']);
     });

@@ -16,10 +16,10 @@ export interface Happening {
 export interface Climb {
   /** In order of their beginnings. */
   happenings(): readonly Happening[];
-  /** How many beats have begun to look at the services. */
+  /** How many beats have begun. */
   beats(): number;
-  /** How far its beats have been apart, on average, in milliseconds. */
-  beatMs(): number;
+  /** How far its beats have been apart, on average, in milliseconds. @param since on the clock of `performance.now()` */
+  beatMs(since: number): number;
   /** A driver whose calls are recorded. It makes each call of a turn by itself, so that each has its own time. */
   recorded<F>(driver: Driver<F>): Driver<F>;
   watch(fleet: Fleet): void;
@@ -38,11 +38,14 @@ export function recordClimb(nameAt: (ip: string) => string): Climb {
   return {
     happenings: () => happenings.toSorted((a, b) => a.at - b.at),
     beats: () => reads.length,
-    beatMs: () => ((reads.at(-1) ?? 0) - (reads[0] ?? 0)) / Math.max(1, reads.length - 1),
+    beatMs(since) {
+      const [first = 0, ...later] = reads.filter((at) => at >= since);
+      return ((later.at(-1) ?? first) - first) / Math.max(1, later.length);
+    },
     recorded: (driver) => ({
       ...driver,
       observe(want, signal) {
-        if (driver.name === 'services') reads.push(performance.now());
+        if (driver.name !== 'services') reads.push(performance.now());
         return driver.observe(want, signal);
       },
       async perform(calls, signal) {

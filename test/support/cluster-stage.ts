@@ -7,6 +7,7 @@ import {
   type FleetOptions,
   overShell,
   probed,
+  type Reply,
   type ServiceInput,
   type Shell,
   type View,
@@ -36,6 +37,8 @@ export interface ClusterStage extends Pick<MariadbStage, 'sql' | 'kill' | 'pid' 
   until(fleet: Fleet, done: () => boolean): Promise<void>;
   /** Beats until this has come, or this action has ended, as it may. */
   beatUntil(fleet: Fleet, come: Promise<void>, action?: ActionId): Promise<void>;
+  /** Gives the command of a failover as soon as it is taken: a replica that tries to connect just now cannot say that it hears nobody. */
+  failOver(fleet: Fleet, group: string): Promise<Reply>;
   /** Brings it up, with a table for a writer. */
   start(fleet: Fleet): Promise<void>;
   /** Whether every service is routed, and nothing is left to do. */
@@ -114,6 +117,13 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
       await pause(1);
     }
   };
+  const failOver: ClusterStage['failOver'] = async (fleet, group) => {
+    for (;;) {
+      const reply = await fleet.dispatch({ level: 'services', action: 'failover', group });
+      if (reply.started.length > 0) return reply;
+      await fleet.beat();
+    }
+  };
   const isWell = (fleet: Fleet) =>
     fleet.actions().length === 0 && [...DATABASES, 'lb1'].every((name) => viewOf(fleet, name)?.state === 'routed');
 
@@ -151,6 +161,7 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     sshd: sshdOf,
     until,
     beatUntil,
+    failOver,
     isWell,
     writable,
     async open(options, shellOf = (real) => real) {
