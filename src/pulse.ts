@@ -19,6 +19,7 @@ import type { Lease } from './lease.ts';
 import type { Ledger } from './ledger.ts';
 import type { Maintenances } from './maintenance.ts';
 import type { Outbox } from './outbox.ts';
+import { createPace } from './pace.ts';
 import type { ActionQueue } from './queue.ts';
 import type { Keeper } from './recovery.ts';
 import type { AnyDriver } from './routing.ts';
@@ -37,12 +38,6 @@ export interface Pulse {
   start(everyMs: number): void;
   stop(): void;
 }
-
-/** The share of its interval for which a beat waits for its sources. */
-const WAITED_SHARE = 0.5;
-
-/** News is waited for by the next beat, where that comes within so long. */
-const WORTH_MS = 1000;
 
 /** A lease outlives so many beats of a fleet that beats by itself. */
 const LEASE_BEATS = 3;
@@ -81,6 +76,7 @@ export function createPulse(fleet: {
   const inTurn = createTurns();
   const leading = createCoalesced(lead);
   const beat = createCoalesced(beatOnce);
+  const pace = createPace(beat, (error) => events.emit('fault', { key: 'beat', error }));
   let seq = 0;
   /** The fence of the term in which the charts of the actions run: between two terms of ours, somebody else may have led. */
   let led: number | null = null;
@@ -89,10 +85,6 @@ export function createPulse(fleet: {
   /** When all actions were looked at again. */
   let lookedAt = Number.NEGATIVE_INFINITY;
   let isRecalled = false;
-  let everyMs = 0;
-  let timer: NodeJS.Timeout | undefined;
-  /** When the next beat comes by itself; null while there is one, and where none does. */
-  let nextAt: number | null = null;
   let stopped = false;
 
   function sourceOf(driver: AnyDriver, level: Level): Source {
@@ -116,7 +108,7 @@ export function createPulse(fleet: {
     changed = [];
     await leading();
     const at = now();
-    await inTime(Promise.all([readInstances(at), ...serviceSources.map((source) => source.beat(at))]));
+    await pace.inTime(Promise.all([readInstances(at), ...serviceSources.map((source) => source.beat(at))]));
     await inTurn(() => {
       const silent = inventory.elapse(now());
       changed.push(...silent);
@@ -132,16 +124,6 @@ export function createPulse(fleet: {
   async function readInstances(at: Instant): Promise<void> {
     await Promise.all(instanceSources.map((source) => source.beat(at)));
     if (isAwaitedOnRisen()) await Promise.all(serviceSources.map((source) => source.beat(now())));
-  }
-
-  /** Where the next beat comes by itself, a source that is slow holds up no other: it goes on beside the beats. */
-  function inTime(reading: Promise<unknown>): Promise<unknown> {
-    if (everyMs === 0) return reading;
-    let end: NodeJS.Timeout;
-    const late = new Promise((resolve) => {
-      end = setTimeout(resolve, everyMs * WAITED_SHARE);
-    });
-    return Promise.race([reading, late]).finally(() => clearTimeout(end));
   }
 
   /**
@@ -167,7 +149,7 @@ export function createPulse(fleet: {
   /** Takes or renews the lease, and takes in what others armed. Where the store fails, observing goes on. */
   async function lead(): Promise<void> {
     try {
-      const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * everyMs));
+      const leads = await lease.renew(Math.max(policy.leaseMs, LEASE_BEATS * pace.everyMs));
       const term = leads ? lease.fence : null;
       // What the charts of an earlier term believe, somebody else may have ended since.
       if (term !== led && led !== null) {
@@ -253,26 +235,7 @@ export function createPulse(fleet: {
 
   const isWatched = (key: EntityKey): boolean => queue.lane(key).length > 0;
 
-  async function loop(): Promise<void> {
-    nextAt = null;
-    try {
-      await beat();
-    } catch (error) {
-      events.emit('fault', { key: 'beat', error });
-    }
-    if (stopped) return;
-    nextAt = performance.now() + everyMs;
-    timer = setTimeout(loop, everyMs);
-  }
-
-  /** One beat more, where the next one is far off. */
-  function beatSooner(): void {
-    if (nextAt === null || nextAt - performance.now() < WORTH_MS) return;
-    clearTimeout(timer);
-    void loop();
-  }
-
-  const deafen = fleet.instanceDrivers.map((driver) => driver.onNews?.(beatSooner));
+  const deafen = [...fleet.instanceDrivers, ...fleet.serviceDrivers].map((driver) => driver.onNews?.(pace.sooner));
 
   return {
     beat,
@@ -287,18 +250,13 @@ export function createPulse(fleet: {
       return take(heartbeat, driver);
     },
     lookAgain(driver) {
-      if (everyMs === 0) return;
+      if (pace.everyMs === 0) return;
       for (const source of [...instanceSources, ...serviceSources]) if (source.name === driver) source.lookAgain();
     },
-    start(every) {
-      everyMs = every;
-      clearTimeout(timer);
-      timer = setTimeout(loop, 0);
-    },
+    start: pace.start,
     stop() {
       stopped = true;
-      nextAt = null;
-      clearTimeout(timer);
+      pace.stop();
       for (const end of deafen) end?.();
       for (const source of [...instanceSources, ...serviceSources]) source.stop();
     },
