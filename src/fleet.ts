@@ -18,7 +18,7 @@ import { createInventory } from './domain/inventory.ts';
 import { intentOf, intentsOf } from './domain/kept.ts';
 import type { Hindrance } from './domain/look.ts';
 import { type Known, plan, planDo } from './domain/plan.ts';
-import { DEFAULT_POLICY, type Policy } from './domain/policy.ts';
+import { DEFAULT_POLICY, type Policy, wrongIn } from './domain/policy.ts';
 import { outOfReach } from './domain/reach.ts';
 import { judge, type Trigger, type Verdict } from './domain/trigger.ts';
 import { createEntities } from './entities.ts';
@@ -46,7 +46,7 @@ import { createSwitchover } from './switchover.ts';
  * Makes a fleet: it wires drivers, inventory, charts, queue and gate, and holds nothing else.
  * Nothing happens before the first `beat`, `observe` or `start`.
  *
- * @throws ER0230 where a service's name, ip, mode or settings are wrong
+ * @throws ER0230 where a service's name, ip, mode or settings are wrong, or a number of the policy
  * @example
  * ```ts
  * await using fleet = createFleet({
@@ -60,6 +60,8 @@ import { createSwitchover } from './switchover.ts';
  * ```
  */
 export function createFleet(options: FleetOptions): Fleet {
+  const wrong = wrongIn(options.policy ?? {});
+  if (wrong !== null) throw new FleetError('ER0230', wrong);
   const policy: Policy = { ...DEFAULT_POLICY, ...options.policy };
   const now = createClock(options.now);
   const yieldTurn = options.yieldTurn ?? nextTurn;

@@ -124,6 +124,44 @@ export const DEFAULT_POLICY: Policy = {
   turnSize: 2_000,
 };
 
+/** A timer waits for no longer. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+const RANGES: Readonly<Partial<Record<keyof Policy, readonly [least: number, most: number]>>> = {
+  tolerance: [1, 1000],
+  silentIntervals: [1, 1000],
+  observeMs: [1, LONGEST_MS],
+  callMs: [1, LONGEST_MS],
+  callAttempts: [1, 1000],
+  attempts: [1, 1000],
+  leaseMs: [1, LONGEST_MS],
+  deliverAttempts: [1, 1000],
+  deliverMs: [1, LONGEST_MS],
+  dwellReadings: [1, 1000],
+  recoveries: [1, 1000],
+  radiusLeast: [0, 100_000],
+  radiusPercent: [0, 100],
+  recoveriesAtOnce: [1, 1000],
+  recoveryMs: [1, LONGEST_MS],
+  witnesses: [1, 4],
+  turnSize: [1, LONGEST_MS],
+};
+
+/** From where to where a number of the policy means anything. */
+export const rangeOf = (name: keyof Policy): readonly [least: number, most: number] => RANGES[name] ?? [0, LONGEST_MS];
+
+/** What is wrong with the numbers of a policy, or null. */
+export function wrongIn(policy: Partial<Policy>): string | null {
+  for (const [name, found] of Object.entries(policy) as [keyof Policy, unknown][]) {
+    if (!Object.hasOwn(DEFAULT_POLICY, name))
+      return `policy.${name} is unknown; known are ${Object.keys(DEFAULT_POLICY).join(', ')}`;
+    const [least, most] = rangeOf(name);
+    if (typeof found !== 'number' || !(found >= least && found <= most))
+      return `policy.${name} is ${typeof found === 'string' ? JSON.stringify(found) : String(found)}; allowed is a number from ${least} to ${most}`;
+  }
+  return null;
+}
+
 /**
  * The wait before try `attempt` (from 1): doubling, capped, and spread over its upper half by `seed`,
  * so that what failed together does not come back together, yet a restored chart waits as long as before.

@@ -1,43 +1,33 @@
-import { DEFAULT_POLICY, type Policy } from '../../domain/policy.ts';
+import { DEFAULT_POLICY, type Policy, rangeOf } from '../../domain/policy.ts';
 import type { RecoveryPolicy } from '../../domain/recovery.ts';
 import * as f from './fields.ts';
 
 const { described, list, optional, section } = f;
 
-const LONGEST_MS = 2 ** 31 - 1;
-
-/** The limits of recovery: what they mean, and from where to where they mean anything. */
-const RECOVERY_LIMITS = {
-  witnesses: [
+/** The limits of recovery, and what they mean. */
+const RECOVERY_LIMITS: Readonly<Record<keyof RecoveryLimits, string>> = {
+  witnesses:
     'Of provider, ssh, SQL from here and SQL from its replicas, so many have to say that a master is lost before a failover.',
-    1,
-    4,
-  ],
-  dwellMs: ['How long a loss has to last before it is recovered from.', 0, LONGEST_MS],
-  dwellReadings: ['In how many readings it has to be seen before that.', 1, 1000],
-  holdDownMs: ['How long the next recovery waits after one that did not last; it doubles with each.', 0, LONGEST_MS],
-  holdDownMaxMs: ['How long it waits at most.', 0, LONGEST_MS],
-  recoveries: ['Recoveries of one service from one cause before somebody has to acknowledge it.', 1, 1000],
-  wellMs: ['How long a service has to be well for its recoveries to be forgotten.', 0, LONGEST_MS],
-  radiusLeast: [
-    'So many losses of a cluster at once are acted on in any case; with 0, and 0 percent, all are only observed.',
-    0,
-    100_000,
-  ],
-  radiusPercent: ['So many in a hundred of its services are; where more are lost they are only observed.', 0, 100],
-  recoveriesAtOnce: ['Recoveries under way in one cluster.', 1, 1000],
-  recoveryMs: ['How long a recovery may take.', 1, LONGEST_MS],
-} as const satisfies Record<keyof RecoveryLimits, readonly [meaning: string, least: number, most: number]>;
+  dwellMs: 'How long a loss has to last before it is recovered from.',
+  dwellReadings: 'In how many readings it has to be seen before that.',
+  holdDownMs: 'How long the next recovery waits after one that did not last; it doubles with each.',
+  holdDownMaxMs: 'How long it waits at most.',
+  recoveries: 'Recoveries of one service from one cause before somebody has to acknowledge it.',
+  wellMs: 'How long a service has to be well for its recoveries to be forgotten.',
+  radiusLeast: 'So many losses of a cluster at once are acted on in any case; with 0, and 0 percent, all are only observed.',
+  radiusPercent: 'So many in a hundred of its services are; where more are lost they are only observed.',
+  recoveriesAtOnce: 'Recoveries under way in one cluster.',
+  recoveryMs: 'How long a recovery may take.',
+};
 
 /** The limits of recovery, of failover too. */
 export type RecoveryLimits = RecoveryPolicy & Pick<Policy, 'witnesses'>;
 
 const isRecoveryLimit = (name: string): name is keyof RecoveryLimits => Object.hasOwn(RECOVERY_LIMITS, name);
 
-function fieldOf(name: string, byDefault: number) {
-  if (!isRecoveryLimit(name)) return optional(f.wholeNumber(0, LONGEST_MS), byDefault);
-  const [meaning, least, most] = RECOVERY_LIMITS[name];
-  return optional(described(meaning, f.wholeNumber(least, most)), byDefault);
+function fieldOf(name: keyof Policy, byDefault: number) {
+  const number = f.wholeNumber(...rangeOf(name));
+  return optional(isRecoveryLimit(name) ? described(RECOVERY_LIMITS[name], number) : number, byDefault);
 }
 
 /** The limits of recovery that are in force where a policy says so much. */
@@ -48,7 +38,7 @@ export function recoveryLimits(policy: Partial<Policy>): RecoveryLimits {
 }
 
 export const policyFields = Object.fromEntries(
-  Object.entries(DEFAULT_POLICY).map(([name, byDefault]) => [name, fieldOf(name, byDefault)]),
+  Object.entries(DEFAULT_POLICY).map(([name, byDefault]) => [name, fieldOf(name as keyof Policy, byDefault)]),
 ) as Readonly<Record<keyof Policy, ReturnType<typeof fieldOf>>>;
 
 export const recover = section({
