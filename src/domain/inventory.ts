@@ -43,6 +43,8 @@ export interface Inventory extends Sight {
   readonly size: number;
   /** Whether the source that a view rests on cannot be read at present, or has not been since the start. */
   isBlind(view: View): boolean;
+  /** Whether the source that a view rests on has said nothing since then. */
+  isBehind(view: View, since: Instant): boolean;
   /** Whether what a view says is only recalled of an earlier life. */
   isUnread(view: View): boolean;
   /** Whether a complete reading of `level` has been taken from `source`, or from any. */
@@ -178,6 +180,7 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
       return instances.size + services.size;
     },
     isBlind: (view) => isUnread(view) || (view.source !== null && sources.get(view.source)?.blind === true),
+    isBehind: ({ source }, since) => (sources.get(source ?? '')?.heardAt ?? Number.NEGATIVE_INFINITY) < since,
     isUnread,
     hasRead,
     readAt: readAtOf,

@@ -1,4 +1,5 @@
 import { type Action, isLive } from './action.ts';
+import { OK } from './codes.ts';
 import { type Do, doText } from './command.ts';
 import { remedyFor } from './failover.ts';
 import type { Problem } from './heartbeat.ts';
@@ -16,7 +17,7 @@ export type Hindrance = Omit<Problem, 'subject'>;
 /** What a look at a service may know. */
 export interface LookAround {
   readonly known: Known;
-  readonly inventory: Pick<Inventory, 'get' | 'atIp' | 'isBlind' | 'readAt'>;
+  readonly inventory: Pick<Inventory, 'get' | 'atIp' | 'isBlind' | 'isBehind' | 'readAt'>;
   readonly actions: () => readonly Action[];
   readonly lane: (key: EntityKey) => readonly Action[];
   readonly hindranceTo: (what: Do) => Hindrance | null;
@@ -44,11 +45,19 @@ const NEVER_READ = 0 as Instant;
 export function lookAt(service: Service, around: LookAround, standings: ReadonlyMap<EntityKey, Standing>): Look {
   const key = serviceKey(service.name);
   const lane = around.lane(key);
-  const isActing =
-    standings.get(key)?.state === 'acting' && (lane.some(isLive) || recoveringActions(service, around.lane).some(isLive));
+  const underWay = [...lane, ...recoveringActions(service, around.lane)].filter(isLive);
+  const isActing = standings.get(key)?.state === 'acting' && underWay.length > 0;
   const view = around.inventory.get(key);
   const isReplaceable = service.status === 'master' && service.cluster !== undefined && around.failsOver.has(service.cluster);
-  const shared = { key, cluster: service.cluster ?? null, unit: key as string, cannot: null, isActing, failsOverTo: null };
+  const shared = {
+    key,
+    cluster: service.cluster ?? null,
+    unit: key as string,
+    cannot: null,
+    isActing,
+    failsOverTo: null,
+    isOvertaken: false,
+  };
   const say = (is: Look['is'], why: string, more: Partial<Look> = {}): Look => ({
     ...shared,
     readAt: view?.readAt ?? NEVER_READ,
@@ -78,7 +87,11 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
     const remedy = isReplaceable ? remedyFor(service, around.known) : { is: 'start' as const };
     switch (remedy.is) {
       case 'failover':
-        return say('lost', why, { ...more, failsOverTo: remedy.to.name });
+        return say('lost', why, {
+          ...more,
+          failsOverTo: remedy.to.name,
+          isOvertaken: isActing && underWay.every((action) => isClimb(action.do) && action.status === 'waiting'),
+        });
       case 'wait':
         return say('lost', why, { ...more, cannot: { code: 'ER0257', message: `no failover yet: ${remedy.why}` } });
       case 'start':
@@ -120,6 +133,9 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
 
   /** Why the first step of a start cannot be taken now, or would be no use. */
   function cannot(): Look['cannot'] {
+    // What hangs is missed by its services first: until its host is told of too, there may be more lost than this one.
+    if (isHostUp && (host.code !== OK || (view && around.inventory.isBehind(host, view.since))))
+      return { code: 'ER0227', message: `it waits until ${service.ip} answers or is missed` };
     if (isHostUp && view?.code === 'ER0270') return { code: 'ER0270', message: view.reason ?? 'its disk is full' };
     if (outcome.is === 'rejected') return outcome.problem;
     const first = outcome.is === 'steps' ? outcome.steps[0] : undefined;

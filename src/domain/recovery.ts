@@ -31,6 +31,8 @@ export interface Look {
   readonly isActing: boolean;
   /** Who takes its place, where that is what there is to do; else it is started. */
   readonly failsOverTo: string | null;
+  /** Whether what is under way only waits, and would wait in vain: the loss has turned out to be another one. */
+  readonly isOvertaken: boolean;
 }
 
 export type RecoveryState = 'well' | 'off' | 'unseen' | 'suspect' | 'waiting' | 'held-down' | 'acting' | 'gave-up';
@@ -81,7 +83,7 @@ export interface Decision {
   readonly standings: ReadonlyMap<EntityKey, Standing>;
   /** To be recovered now. */
   readonly act: readonly EntityKey[];
-  /** Whose recovery takes too long, and is to be ended. */
+  /** Whose recovery takes too long, or is overtaken, and is to be ended. */
   readonly end: readonly EntityKey[];
   /** The clusters of which too much is lost at once, and how much that is. */
   readonly observedOnly: ReadonlyMap<string | null, string>;
@@ -163,9 +165,9 @@ export function decideRecovery(looks: readonly Look[], before: ReadonlyMap<Entit
     }
   }
   const isOverdue = ({ since }: Standing) => at.now - since >= at.policy.recoveryMs;
-  const end = looks
-    .filter(({ key, is, isActing }) => isActing && !act.includes(key) && (is === 'not wanted' || isOverdue(standingOf(key))))
-    .map(({ key }) => key);
+  const isToEnd = ({ key, is, isOvertaken }: Look) =>
+    isOvertaken || (!act.includes(key) && (is === 'not wanted' || isOverdue(standingOf(key))));
+  const end = looks.filter((look) => look.isActing && isToEnd(look)).map(({ key }) => key);
   return { standings, act, end, observedOnly };
 }
 
@@ -197,7 +199,8 @@ function excessOf(members: readonly Look[], standingOf: (key: EntityKey) => Stan
 function judge(look: Look, before: Standing, at: At): { readonly standing: Standing; readonly isReady: boolean } {
   const { now, policy } = at;
   if (before.state === 'acting') {
-    if (look.isActing) return { standing: { ...before, reason: `recovering: ${before.cause}` }, isReady: false };
+    if (look.isActing && !look.isOvertaken)
+      return { standing: { ...before, reason: `recovering: ${before.cause}` }, isReady: false };
     return judge(look, ended(before, at), at);
   }
   const rest = (state: RecoveryState, reason: string, more: Partial<Standing> = {}, code: Code = STATE_CODES[state]) => ({

@@ -14,6 +14,7 @@ const LOST: Look = {
   cannot: null,
   isActing: false,
   failsOverTo: null,
+  isOvertaken: false,
 };
 const policy = { ...DEFAULT_POLICY, dwellMs: 0, dwellReadings: 1 };
 
@@ -48,9 +49,34 @@ test('a failover does not wait for another recovery of its cluster, which may wa
   expect(decide('db2')).toEqual([KEY]);
 });
 
+test('a start that only waits is ended once the loss has turned out to call for a failover, which has its own time to be sure', () => {
+  const onHost = { unit: '10.0.0.1', why: 'its instance is unreachable', isActing: true, failsOverTo: 'db2' };
+  const slow = { ...policy, dwellMs: 4000, holdDownMs: 60_000 };
+  const decide = (now: number, look: Partial<Look>, before: Parameters<typeof decideRecovery>[1]) =>
+    decideRecovery([{ ...LOST, ...look, readAt: asInstant(now) }], before, { now: asInstant(now), policy: slow });
+  const suspected = decide(1000, { why: 'failing' }, new Map());
+  const begun = decide(5000, { why: 'failing' }, suspected.standings);
+  expect(begun.act).toEqual([KEY]);
+  expect(decide(6000, onHost, begun.standings)).toMatchObject({ act: [], end: [] });
+
+  const overtaken = decide(7000, { ...onHost, isOvertaken: true }, begun.standings);
+  expect(overtaken).toMatchObject({ act: [], end: [KEY] });
+  const ended = { ...onHost, isActing: false };
+  expect(decide(10_000, ended, overtaken.standings).act).toEqual([]);
+  expect(decide(11_000, ended, overtaken.standings)).toMatchObject({ act: [KEY], end: [] });
+});
+
 test('the loss of a service begins anew where that of its instance has ended', () => {
   const key = asEntityKey('services/db1');
-  const lost = { key, cluster: 'shop', is: 'lost', cannot: null, isActing: false, failsOverTo: null } as const;
+  const lost = {
+    key,
+    cluster: 'shop',
+    is: 'lost',
+    cannot: null,
+    isActing: false,
+    failsOverTo: null,
+    isOvertaken: false,
+  } as const;
   const onHost = (unit: string, why: string): Omit<Look, 'readAt'> => ({ ...lost, unit, why });
   const slow = { ...DEFAULT_POLICY, dwellMs: 4000, dwellReadings: 1 };
   let standings: Parameters<typeof decideRecovery>[1] = new Map();

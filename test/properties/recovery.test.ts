@@ -57,7 +57,7 @@ function play(beats: readonly (readonly Seen[])[], policy: RecoveryPolicy, check
       const key = KEYS[i] ?? asEntityKey('services/none');
       const isActing = standings.get(key)?.state === 'acting' && !isOver;
       const unit = isOnHost ? `host ${i % 2}` : key;
-      return { key, cluster: clusterOf(i), is, why, unit, readAt: now, cannot, isActing, failsOverTo: null };
+      return { key, cluster: clusterOf(i), is, why, unit, readAt: now, cannot, isActing, failsOverTo: null, isOvertaken: false };
     });
     const decision = decideRecovery(looks, standings, { now, policy });
     check({ looks, before: standings, decision, now });
@@ -145,7 +145,16 @@ test('what stays lost and can be acted on is acted on, ever more seldom, until i
       for (let beat = 0; beat < 400 && standings.get(key)?.state !== 'gave-up'; beat++) {
         now = asInstant(now + BEAT_MS);
         const isActing = standings.get(key)?.state === 'acting' && now - (begunAt.at(-1) ?? 0) < takes * BEAT_MS;
-        const lost = { key, cluster: 'a', is: 'lost', why: 'stopped', unit: key, cannot: null, failsOverTo: null } as const;
+        const lost = {
+          key,
+          cluster: 'a',
+          is: 'lost',
+          why: 'stopped',
+          unit: key,
+          cannot: null,
+          failsOverTo: null,
+          isOvertaken: false,
+        } as const;
         const look: Look = { ...lost, readAt: now, isActing };
         const decision = decideRecovery([look], standings, { now, policy });
         if (decision.act.includes(key)) begunAt.push(now);
@@ -171,6 +180,7 @@ test('every number of it has a default', () => {
     cannot: null,
     isActing: false,
     failsOverTo: null,
+    isOvertaken: false,
   };
   const { standings } = decideRecovery([one], new Map(), { now: asInstant(1), policy: DEFAULT_POLICY });
   expect(standings.get(one.key)).toMatchObject({ state: 'suspect', next: 1 + DEFAULT_POLICY.dwellMs });
