@@ -52,8 +52,8 @@ export interface OverShellOptions {
 /**
  * The configured services, each probed and brought about as its kind says. The fleet binds them; until then nothing is known.
  *
- * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. A service that hangs delays a
- * reading by a second, once, and the first one until its deadline: it is then asked beside the readings, which have no word of it until its own is there. Steps of one service run one after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
+ * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. A service that hangs delays one
+ * reading: it is then asked beside the readings, which have no word of it until its own is there. Steps of one service run one after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
  * its `stop` and then its `up`, `configure` its `route`. Whether a service is `routed` is what its balancers say in the same reading, where its kind does not
  * bring that about itself.
  *
@@ -72,8 +72,6 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     throw new FleetError('ER0230', `each kind has a mode of its own, found ${kinds.map(({ mode }) => mode).join(', ')}`);
   let services: ReadonlyMap<string, Bound> | undefined;
   let among: Neighbours = { view: () => undefined, services: () => [] };
-  /** Whether all were asked once. */
-  let wasRead = false;
   const done = doneSteps();
   const turns = new Map<string, ReturnType<typeof createTurns>>();
 
@@ -212,10 +210,9 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       const whole = deadline(totalMs, `probing ${name}`, signal);
       try {
         const asked = await inParallel([...(services?.values() ?? [])], parallel, (bound) =>
-          ask(bound.service.name, whole.signal, (either) => probe(bound, now, either), wasRead ? 'answering' : 'new'),
+          ask(bound.service.name, whole.signal, (either) => probe(bound, now, either), true),
         );
         signal.throwIfAborted();
-        wasRead ||= services !== undefined;
         const items = asked.filter((facts) => facts !== undefined);
         return { items: withRouting(items), readAt: now, complete: services !== undefined, problems: [] };
       } finally {

@@ -31,9 +31,9 @@ export interface ProbedOptions {
  * its boot, and its rungs `bootstrapped` and `managed`. It performs `bootstrap` itself, over the shell; every other verb is the
  * cloud's.
  *
- * A host that does not answer within its deadline counts as an ssh timeout. It delays no other, the first reading until then, a later
- * one by a second, once: it is then asked beside the readings until it answers. One that did not answer before, such as one that boots, delays
- * none. A reading that goes on without a host is followed by another as soon as that answers. A bootstrap is accepted once it
+ * A host that does not answer within its deadline counts as an ssh timeout and delays no other, and one reading: it is then asked
+ * beside the readings until it answers. One that did not answer before, such as one that boots, delays none: a reading that goes on
+ * without it is followed by another as soon as it answers. A bootstrap is accepted once it
  * has run to its end, so the signal of `perform` must allow for it. So many run at once, one on a host.
  *
  * @throws FleetError ER0230 for a rung that could not be brought about or known, or a fence that cannot be kept
@@ -94,8 +94,8 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
   const probeInTime = async (item: InstanceFacts, whole: AbortSignal): Promise<Probed> => {
     const { ip, id } = item;
     if (item.power?.state !== 'running' || ip === null) return { seen: {} };
-    const standing = answered === null ? 'new' : answered.has(ip) ? 'answering' : 'silent';
-    return (await ask(ip, whole, (signal) => probe(ip, id ?? ip, signal), standing)) ?? { seen: {} };
+    const isExpected = answered?.has(ip) ?? true;
+    return (await ask(ip, whole, (signal) => probe(ip, id ?? ip, signal), isExpected)) ?? { seen: {} };
   };
 
   const remember = (items: readonly InstanceFacts[]) => {

@@ -141,29 +141,6 @@ describe('a reading of services over a shell', () => {
     await expect.poll(read).toEqual(['a 000000', 'b 000000']);
   });
 
-  test('goes on without a service that answered before and hangs, long before its deadline, and has it again once it answers', async () => {
-    let hanging: Promise<void> | null = null;
-    const { kind } = toy({
-      probe: async (of) => {
-        if (of.name === 'a') await hanging;
-        return upFacts(of);
-      },
-    });
-    const driver = open(kind, ['a', 'b'], { deadlineMs: 60_000, totalMs: 60_000 });
-    const read = async () => (await driver.observe(want, never)).items.map(({ name }) => name);
-    expect(await read()).toEqual(['a', 'b']);
-
-    let answer = () => {};
-    hanging = new Promise((resolve) => {
-      answer = resolve;
-    });
-    expect(await read()).toEqual(['b']);
-    expect(await read()).toEqual(['b']);
-    answer();
-    hanging = null;
-    await expect.poll(read).toEqual(['a', 'b']);
-  });
-
   test('is there in time however many hang', async () => {
     const { kind } = toy({ probe: () => new Promise(() => {}) });
     const names = Array.from({ length: 20 }, (_, i) => `s${i}`);
