@@ -16,7 +16,7 @@ export interface Happening {
 export interface Climb {
   /** In order of their beginnings. */
   happenings(): readonly Happening[];
-  /** How many beats have begun. */
+  /** How many readings of the services have begun. */
   beats(): number;
   /** How far its beats have been apart, on average, in milliseconds. @param since on the clock of `performance.now()` */
   beatMs(since: number): number;
@@ -28,7 +28,8 @@ export interface Climb {
 /** @param nameAt the name of the instance at an address */
 export function recordClimb(nameAt: (ip: string) => string): Climb {
   const happenings: Happening[] = [];
-  const reads: number[] = [];
+  /** When readings began, of instances and of services. */
+  const reads = { instances: [] as number[], services: [] as number[] };
 
   const nameOf = (what: Parameters<Driver<unknown>['perform']>[0][number]['call']['do']): string => {
     if (what.level === 'services') return what.name;
@@ -37,15 +38,15 @@ export function recordClimb(nameAt: (ip: string) => string): Climb {
 
   return {
     happenings: () => happenings.toSorted((a, b) => a.at - b.at),
-    beats: () => reads.length,
+    beats: () => reads.services.length,
     beatMs(since) {
-      const [first = 0, ...later] = reads.filter((at) => at >= since);
+      const [first = 0, ...later] = reads.instances.filter((at) => at >= since);
       return ((later.at(-1) ?? first) - first) / Math.max(1, later.length);
     },
     recorded: (driver) => ({
       ...driver,
       observe(want, signal) {
-        if (driver.name !== 'services') reads.push(performance.now());
+        reads[driver.name === 'services' ? 'services' : 'instances'].push(performance.now());
         return driver.observe(want, signal);
       },
       async perform(calls, signal) {
