@@ -103,8 +103,24 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
       await fleet.beat();
       await turns(1);
     }
-    expect(done()).toBe(true);
+    expect(done(), done() ? '' : await stateOf(fleet)).toBe(true);
   };
+  /** What the fleet believes and does, and what each server is at, for whoever finds out why it did not come about. */
+  async function stateOf(fleet: Fleet): Promise<string> {
+    const servers = await Promise.all(DATABASES.map(async (name) => [name, await processesOf(name)]));
+    const views = fleet.views().map(({ name, state, code, reason }) => [name, state, code, reason]);
+    return JSON.stringify({ views, actions: fleet.actions(), servers }, null, 1);
+  }
+  async function processesOf(name: string): Promise<unknown> {
+    try {
+      const connection = await administrator(name);
+      const [rows] = await connection.query({ sql: 'SHOW FULL PROCESSLIST', timeout: 5000 });
+      connection.destroy();
+      return rows;
+    } catch (error) {
+      return String(error);
+    }
+  }
   const beatUntil: ClusterStage['beatUntil'] = async (fleet, come, action) => {
     let isOver = false;
     const end = () => {
