@@ -108,7 +108,7 @@ export function createPulse(fleet: {
     changed = [];
     await leading();
     const at = now();
-    await pace.inTime(Promise.all([readInstances(at), ...serviceSources.map((source) => source.beat(at))]));
+    await pace.inTime(readAll(at));
     await inTurn(() => {
       const silent = inventory.elapse(now());
       changed.push(...silent);
@@ -121,8 +121,8 @@ export function createPulse(fleet: {
     return changed;
   }
 
-  async function readInstances(at: Instant): Promise<void> {
-    await Promise.all(instanceSources.map((source) => source.beat(at)));
+  async function readAll(at: Instant): Promise<void> {
+    await Promise.all([...instanceSources, ...serviceSources].map((source) => source.beat(at)));
     if (isAwaitedOnRisen()) await Promise.all(serviceSources.map((source) => source.beat(now())));
   }
 

@@ -9,6 +9,7 @@ import type { Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
 import type { ServiceFacts } from './domain/service.ts';
 import { type Stop, signalOf } from './stop.ts';
+import { createCoalesced } from './turns.ts';
 
 /** One of our own drivers with its beat. */
 export interface Source {
@@ -69,6 +70,12 @@ export function createSource(
     await rested();
   }
 
+  /** A reading says when it began: whoever asks for one while another is under way is not dated before that ends. */
+  const readNext = createCoalesced(async () => {
+    while (!isStopped && !charts.hasTag(key, 'at-rest')) await rested();
+    if (!isStopped) await read(fleet.now());
+  });
+
   async function rested(): Promise<void> {
     while (!isStopped && !charts.hasTag(key, 'at-rest')) {
       await new Promise<void>((resolve) => {
@@ -87,8 +94,8 @@ export function createSource(
     name: driver.name,
     async beat(now) {
       if (isStopped) return;
-      await read(now);
-      if (isOutdated && !isStopped) await read(fleet.now());
+      await (charts.hasTag(key, 'at-rest') ? read(now) : readNext());
+      if (isOutdated && !isStopped) await readNext();
       isOutdated = false;
       if (isStopped || !charts.hasTag(key, 'attention')) return;
       const context = charts.peek(key)?.context as HeartbeatContext | undefined;

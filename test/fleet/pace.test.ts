@@ -76,6 +76,29 @@ describe('a fleet that beats by itself', () => {
     expect(asked).toBe(1);
   });
 
+  test('dates the next reading of such a source after the one that was slow', async () => {
+    const dates: number[] = [];
+    let go = () => {};
+    const slow = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    start(20, {
+      name: 'slow',
+      everyMs: 10_000,
+      async observe({ now }) {
+        dates.push(now);
+        if (dates.length === 1) await slow;
+        return { items: [], readAt: now, complete: true, problems: [] };
+      },
+      perform: async () => [],
+    });
+    await expect.poll(() => reads).toBeGreaterThan(4);
+    const endedAt = Date.now();
+    go();
+    await expect.poll(() => dates.length).toBeGreaterThan(1);
+    expect(dates[1]).toBeGreaterThanOrEqual(endedAt);
+  });
+
   test('beats once more where a driver has news and the next beat is far off', async () => {
     start(60_000);
     await expect.poll(() => reads).toBe(1);
