@@ -121,7 +121,19 @@ export interface GlobalHeartbeat {
   readonly views: readonly View[];
 }
 
+/** A beat that has ended. */
+export interface Beat {
+  /** When it began. */
+  readonly at: Instant;
+  /** How long it took, in milliseconds: about as long as the slowest reading that it waited for. */
+  readonly tookMs: number;
+  /** How many changes were told in it. */
+  readonly changes: number;
+}
+
 export interface FleetEvents {
+  /** A beat has ended, and all that it told was told. */
+  readonly beat: Beat;
   readonly changed: Change;
   /** An action's record was written. */
   readonly action: Action;
@@ -226,8 +238,10 @@ export interface Fleet extends AsyncDisposable {
   heartbeat(): Promise<GlobalHeartbeat | null>;
   on<K extends keyof FleetEvents>(type: K, listener: (event: FleetEvents[K]) => void): { unsubscribe(): void };
   /**
-   * Beats by itself until `stop`, `everyMs` after each beat, and sooner where a driver has news. A source that takes longer than half of
-   * that holds up no beat, not even one of {@link Fleet.beat}: what it says is taken in when it is there.
+   * Beats by itself until `stop`, `everyMs` after each beat. Where a call was accepted or a driver has news, the next beat comes after a
+   * quarter of that, and each rest after it is twice as long until it is whole again; what a reading misses counts once in `everyMs`.
+   * A source that takes longer than half of it holds up no beat, not even one of {@link Fleet.beat}: what it says is taken in when it
+   * is there.
    */
   start(everyMs: number): void;
   /** Ends the beats and all charts, and gives the lease back. What was begun stays begun in the store. */

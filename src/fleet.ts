@@ -161,7 +161,7 @@ export function createFleet(options: FleetOptions): Fleet {
         driverOf: routing.driverOf,
         callMs: policy.callMs,
         yieldTurn,
-        onAccepted: (driver) => pulse.lookAgain(driver),
+        onAccepted: () => pulse.sooner(),
       }),
     ),
     fence: createFence({ inventory, roster, roles, gate, routing, callMs: policy.callMs }),

@@ -87,6 +87,7 @@ export { type ProbedOptions, probed } from './drivers/probed.ts';
 export { FleetError, isFleetError } from './errors.ts';
 export type {
   ArmOptions,
+  Beat,
   BillOptions,
   Fleet,
   FleetEvents,

@@ -3,35 +3,45 @@ export interface Pace {
   /** How far they are apart, in milliseconds; 0 where none come. */
   readonly everyMs: number;
   start(everyMs: number): void;
-  /** One beat more, where the next one is far off. */
+  /** The next beat comes as soon as the last one is a rest ago. */
   sooner(): void;
   /** Resolves with the reading, or goes on without it: a source that is slow holds up no other. Where beats are asked for, they wait. */
   inTime(reading: Promise<unknown>): Promise<unknown>;
   stop(): void;
 }
 
-/** News is waited for by the next beat, where that comes within so long. */
-const WORTH_MS = 1000;
+/**
+ * The share of its interval that a fleet rests before a beat that is called for: what comes at once is looked at together. Since what was
+ * done may take a while to be seen, each rest after that is twice as long, until it is the whole interval again.
+ */
+const FIRST_SHARE = 0.25;
 /** The share of its interval for which a beat waits for its sources. */
 const WAITED_SHARE = 0.5;
 
 export function createPace(beat: () => Promise<unknown>, onFault: (error: unknown) => void): Pace {
   let everyMs = 0;
   let timer: NodeJS.Timeout | undefined;
-  /** When the next beat comes; null while there is one, and where none does. */
-  let nextAt: number | null = null;
+  /** When the last beat ended; null while there is one, and where none comes. */
+  let endedAt: number | null = null;
+  let share = 1;
   let stopped = false;
 
   async function loop(): Promise<void> {
-    nextAt = null;
+    endedAt = null;
+    share = Math.min(1, share * 2);
     try {
       await beat();
     } catch (error) {
       onFault(error);
     }
     if (stopped) return;
-    nextAt = performance.now() + everyMs;
-    timer = setTimeout(loop, everyMs);
+    endedAt = performance.now();
+    next(endedAt + everyMs * share);
+  }
+
+  function next(at: number): void {
+    clearTimeout(timer);
+    timer = setTimeout(loop, Math.max(0, at - performance.now()));
   }
 
   return {
@@ -40,13 +50,12 @@ export function createPace(beat: () => Promise<unknown>, onFault: (error: unknow
     },
     start(every) {
       everyMs = every;
-      clearTimeout(timer);
-      timer = setTimeout(loop, 0);
+      next(0);
     },
     sooner() {
-      if (nextAt === null || nextAt - performance.now() < WORTH_MS) return;
-      clearTimeout(timer);
-      void loop();
+      if (share === FIRST_SHARE) return;
+      share = FIRST_SHARE;
+      if (endedAt !== null) next(endedAt + everyMs * share);
     },
     inTime(reading) {
       if (everyMs === 0) return reading;
@@ -58,7 +67,7 @@ export function createPace(beat: () => Promise<unknown>, onFault: (error: unknow
     },
     stop() {
       stopped = true;
-      nextAt = null;
+      endedAt = null;
       clearTimeout(timer);
     },
   };

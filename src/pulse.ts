@@ -9,6 +9,7 @@ import type { EntityKey, Instant, Level } from './domain/identity.ts';
 import type { InstanceFacts } from './domain/instance.ts';
 import type { Inventory } from './domain/inventory.ts';
 import type { Policy } from './domain/policy.ts';
+import type { Rhythm } from './domain/source.ts';
 import { type Change, isRunning } from './domain/view.ts';
 import type { Entities } from './entities.ts';
 import { FleetError } from './errors.ts';
@@ -32,9 +33,9 @@ export interface Pulse {
   observe(heartbeat: Heartbeat, as?: 'driver'): Promise<readonly Change[]>;
   /** Whether the doctors will hear, from the store, of every change that was seen. */
   isTold(): Promise<boolean>;
-  /** A driver has accepted a call: what it is reading may have missed that. */
-  lookAgain(driver: string): void;
-  /** Beats by itself, `everyMs` after each beat. */
+  /** Something was done that is waited for: the next beat comes sooner, where beats come by themselves. */
+  sooner(): void;
+  /** Beats by itself: `everyMs` after each beat, or sooner. */
   start(everyMs: number): void;
   stop(): void;
 }
@@ -97,12 +98,14 @@ export function createPulse(fleet: {
         changed.push(...(await take(reading, own)));
       },
       onBlind: (source, { code, message }) => {
-        inventory.blind(source, now(), driver.everyMs);
+        inventory.blind(source, now(), rhythmOf(driver));
         events.emit('blind', { source, code, message });
       },
       inspect: fleet.inspect,
     });
   }
+
+  const rhythmOf = ({ everyMs }: Pick<AnyDriver, 'everyMs'>): Rhythm => ({ everyMs, beatMs: pace.everyMs });
 
   async function beatOnce(): Promise<readonly Change[]> {
     changed = [];
@@ -118,6 +121,7 @@ export function createPulse(fleet: {
     for (const key of inventory.forget(now(), isWatched)) entities.drop(key);
     fleet.ledger.post();
     if (lease.held()) fleet.board.post({ source: fleet.owner, epoch: fleet.owner, seq: ++seq, at }, () => inventory.views());
+    events.emit('beat', { at, tookMs: now() - at, changes: changed.length });
     return changed;
   }
 
@@ -185,7 +189,7 @@ export function createPulse(fleet: {
   /** Takes in one heartbeat, after those that came before it. */
   function take(heartbeat: Heartbeat, own?: { readonly everyMs: number }): Promise<readonly Change[]> {
     return inTurn(async () => {
-      const steps = inventory.applying(heartbeat, now(), own);
+      const steps = inventory.applying(heartbeat, now(), own && rhythmOf(own));
       let step = steps.next();
       while (!step.done) {
         await fleet.yieldTurn();
@@ -249,10 +253,7 @@ export function createPulse(fleet: {
       if (!lease.held()) await leading();
       return take(heartbeat, driver);
     },
-    lookAgain(driver) {
-      if (pace.everyMs === 0) return;
-      for (const source of [...instanceSources, ...serviceSources]) if (source.name === driver) source.lookAgain();
-    },
+    sooner: pace.sooner,
     start: pace.start,
     stop() {
       stopped = true;

@@ -16,8 +16,6 @@ export interface Source {
   readonly name: string;
   /** Reads the driver and applies what it says. Resolves when it rests again, blind or not. */
   beat(now: Instant): Promise<void>;
-  /** Something was done that a reading which is under way may have missed: its beat reads once more after it. */
-  lookAgain(): void;
   stop(): void;
 }
 
@@ -63,7 +61,6 @@ export function createSource(
   /** Those who wait for the end of a beat; a fleet that stops does not wait for what its drivers are reading. */
   const waiting = new Set<() => void>();
   let isStopped = false;
-  let isOutdated = false;
 
   async function read(now: Instant): Promise<void> {
     charts.deliver(key, { type: 'beat', now } as EventObject);
@@ -95,14 +92,9 @@ export function createSource(
     async beat(now) {
       if (isStopped) return;
       await (charts.hasTag(key, 'at-rest') ? read(now) : readNext());
-      if (isOutdated && !isStopped) await readNext();
-      isOutdated = false;
       if (isStopped || !charts.hasTag(key, 'attention')) return;
       const context = charts.peek(key)?.context as HeartbeatContext | undefined;
       fleet.onBlind(driver.name, context?.failure ?? { code: 'ER0235', message: 'no reading' });
-    },
-    lookAgain() {
-      isOutdated ||= !charts.hasTag(key, 'at-rest');
     },
     stop() {
       isStopped = true;

@@ -82,7 +82,7 @@ defaults
     timeout client ${idleMs}ms
     timeout server ${idleMs}ms
     retries 2
-    option redispatch
+    option redispatch 1
     option tcpka
     load-server-state-from-file global
     default-server check inter ${checkMs}ms fall 2 rise 1 on-marked-down shutdown-sessions

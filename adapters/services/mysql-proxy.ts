@@ -58,14 +58,16 @@ export const mysqlProxy = ({ env = process.env }: MysqlProxyOptions = {}): AnySe
 
     async probe(of, shell, signal, among) {
       const program = wantedOf(of, among);
-      const [seen, writes, reads] = await Promise.all([
-        look(program, shell, signal),
-        ask(of, of.settings.writes, signal),
-        ask(of, of.settings.reads, signal),
-      ]);
       // The driver puts the instant of its reading in place of ours.
-      const facts = { name: of.name, readAt: asInstant(Date.now()), ...seen };
-      return judge(facts, judgePort('writes', writes, facts, program, among), judgePort('reads', reads, facts, program, among));
+      const facts = { name: of.name, readAt: asInstant(Date.now()), ...(await look(program, shell, signal)) };
+      const verdictOf = async (name: 'writes' | 'reads'): Promise<Verdict> => {
+        const backends = program.wanted.listeners.find((listener) => listener.name === name)?.backends ?? [];
+        // Behind a port where haproxy has nobody up, a question would only wait for its retries.
+        if (!backends.some((one) => facts.routes?.includes(one.name))) return { is: 'idle' };
+        const answered = await ask(of, of.settings[name], signal);
+        return answered === null ? { is: 'idle' } : judgePort(name, answered, backends, among);
+      };
+      return judge(facts, await Promise.all([verdictOf('writes'), verdictOf('reads')]));
     },
 
     steps: {
@@ -103,15 +105,7 @@ type Verdict =
   | { readonly is: 'mute' | 'wrong'; readonly reason: string; readonly without: readonly string[] };
 
 /** haproxy knows who is up; who answers, and whether it may be written to, is known only from the answer. */
-function judgePort(
-  name: 'writes' | 'reads',
-  answered: Answered | null,
-  { routes = [] }: ServiceFacts,
-  { wanted }: Haproxy,
-  among: Neighbours,
-): Verdict {
-  const backends = wanted.listeners.find((listener) => listener.name === name)?.backends ?? [];
-  if (answered === null || !backends.some((one) => routes.includes(one.name))) return { is: 'idle' };
+function judgePort(name: 'writes' | 'reads', answered: Answered, backends: readonly Backend[], among: Neighbours): Verdict {
   // Those that stand in for others are routed to elsewhere, or by nobody.
   const without = backends.filter(({ isBackup }) => !isBackup).map((backend) => backend.name);
   if (answered.by === 'nobody') return { is: 'mute', reason: answered.reason, without };
@@ -134,7 +128,7 @@ function isAnswerOf({ name, ip, port }: Backend, { serverId, reportedAs }: Answe
 }
 
 /** It fails where it answers at none of its ports; where only some are wrong, those that answer there are not routed to. */
-function judge(facts: ServiceFacts, ...verdicts: readonly Verdict[]): ServiceFacts {
+function judge(facts: ServiceFacts, verdicts: readonly Verdict[]): ServiceFacts {
   const faults = verdicts.flatMap((verdict) => ('without' in verdict ? [verdict] : []));
   if (facts.code !== '000000' || faults.length === 0) return facts;
   const reason = [...faults.map((fault) => fault.reason), facts.reason].filter(Boolean).join('; ');

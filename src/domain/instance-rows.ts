@@ -6,7 +6,7 @@ import { type EntityKey, type Instant, type Ip, instanceKey, wantedKey } from '.
 import type { InstanceFacts, InstanceState } from './instance.ts';
 import type { Policy } from './policy.ts';
 import { adopt, type Belief, believe, type InstanceRow, isSameInstance, NEVER, recalled, unseen, viewOf } from './row.ts';
-import { noteComplete, type Source, speaksFor } from './source.ts';
+import { countsMisses, noteComplete, type Source, speaksFor } from './source.ts';
 import type { Sweep } from './sweep.ts';
 import type { View } from './view.ts';
 
@@ -63,14 +63,15 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
       row.facts = kept(facts, row);
       changed.push(row);
     }
-    const countsAbsence = reading.complete && !reading.isRemembered;
+    const misses = countsMisses(source);
+    const countsAbsence = misses && reading.complete && !reading.isRemembered;
     const missing = countsAbsence && listed < source.entities.instances ? yield* unlisted(source) : [];
     const contested = new Set([...changed, ...missing].filter((row) => row.contested).map((row) => row.ip));
     vacate(changed, missing);
     const displaced = changed.flatMap(occupy);
     for (const row of changed) {
       if (++turn % policy.turnSize === 0) yield;
-      settle(row, countsAbsence, sweep);
+      settle(row, { misses, absence: countsAbsence }, sweep);
     }
     for (const row of missing) miss(row, reading.readAt, sweep);
     displace(displaced, sweep);
@@ -114,13 +115,13 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     row.counting = true;
   }
 
-  function settle(row: InstanceRow, complete: boolean, sweep: Sweep): void {
+  function settle(row: InstanceRow, counts: { readonly misses: boolean; readonly absence: boolean }, sweep: Sweep): void {
     const before = see(row);
     const facts = factsOf(row);
     const power = facts.power?.state ?? (facts.ssh === 'up' ? 'running' : 'unknown');
     // A reading that has no word of ssh, as while a host that hangs is still being asked, neither misses it nor finds it up.
     if (power !== 'running' || facts.ssh === 'up') row.sshMisses = 0;
-    else if (facts.ssh !== undefined) row.sshMisses++;
+    else if (facts.ssh !== undefined && counts.misses) row.sshMisses++;
     const past = {
       state: before.state as InstanceState,
       code: before.code,
@@ -132,7 +133,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
     const derived = deriveInstance(facts, past, policy.tolerance);
     if (facts.ssh === 'up' && power === 'running') row.wasUp = true;
     else if (power !== 'running' && power !== 'unknown') row.wasUp = false;
-    row.missed = power === 'terminated' ? row.missed + (complete ? 1 : 0) : 0;
+    row.missed = power === 'terminated' ? row.missed + (counts.absence ? 1 : 0) : 0;
     const isGone = power === 'terminated' && row.missed >= policy.tolerance;
     row.counting = derived.suspect || row.sshMisses > 0 || (power === 'terminated' && !isGone);
     if (!derived.suspect) {

@@ -7,7 +7,7 @@ import { DEFAULT_POLICY, type Policy } from './policy.ts';
 import { hostIsLost, type Ladder, unseen, viewOf } from './row.ts';
 import type { Service } from './service.ts';
 import { createServiceRows } from './service-rows.ts';
-import { createSource, hear, isOverdue, refusalOf, type Source } from './source.ts';
+import { createSource, hear, isOverdue, type Rhythm, refusalOf, type Source } from './source.ts';
 import { createSweep } from './sweep.ts';
 import type { Sight } from './trigger.ts';
 import type { Change, View } from './view.ts';
@@ -26,14 +26,14 @@ export interface Inventory extends Sight {
   /** Takes a heartbeat in. A refused one changes nothing. */
   apply(beat: Heartbeat, now: Instant): readonly Change[];
   /** The same, a turn's worth of entities at a time; `own` says that one of our own drivers read it. */
-  applying(beat: Heartbeat, now: Instant, own?: { readonly everyMs: number }): Generator<void, readonly Change[]>;
+  applying(beat: Heartbeat, now: Instant, own?: Rhythm): Generator<void, readonly Change[]>;
   /**
    * Takes in what an earlier life believed: the next readings are compared with it, so that what happened meanwhile is told.
    * Nothing fires from it. What a source that is no driver said is only recalled for `policy.retainMs`.
    */
   recall(views: readonly View[], now: Instant, isDriver: (source: string) => boolean): void;
   /** The read of one of our own drivers failed: nothing of it is believed gone, nothing fires from it. */
-  blind(source: string, now: Instant, everyMs: number): void;
+  blind(source: string, now: Instant, own: Rhythm): void;
   /** Lets time pass: a source that has been quiet too long is silent, its entities unknown. */
   elapse(now: Instant): readonly Change[];
   get(key: EntityKey): View | undefined;
@@ -67,7 +67,7 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
     isRunning: (key) => get(key)?.holds.has('running') === true,
   });
 
-  function sourceOf(name: string, now: Instant, own: { readonly everyMs: number } | undefined): Source {
+  function sourceOf(name: string, now: Instant, own: Rhythm | undefined): Source {
     let source = sources.get(name);
     if (!source) {
       source = createSource(name, own !== undefined, own?.everyMs ?? policy.pushEveryMs, now);
@@ -76,11 +76,12 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
     if (own) {
       source.own = true;
       source.everyMs = own.everyMs;
+      source.beatMs = own.beatMs;
     }
     return source;
   }
 
-  function* applying(beat: Heartbeat, now: Instant, own?: { readonly everyMs: number }): Generator<void, readonly Change[]> {
+  function* applying(beat: Heartbeat, now: Instant, own?: Rhythm): Generator<void, readonly Change[]> {
     const source = sourceOf(beat.source, now, own);
     const refusal = refusalOf(source, beat, own !== undefined, now, policy);
     if (refusal !== null) {
@@ -153,8 +154,8 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
         else services.recall({ ...view, readAt }, source);
       }
     },
-    blind(name, now, everyMs) {
-      sourceOf(name, now, { everyMs }).blind = true;
+    blind(name, now, own) {
+      sourceOf(name, now, own).blind = true;
     },
     elapse(now) {
       const changes: Change[] = [];

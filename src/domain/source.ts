@@ -2,6 +2,14 @@ import type { Heartbeat } from './heartbeat.ts';
 import type { Instant, Ip, Level } from './identity.ts';
 import type { Policy } from './policy.ts';
 
+/** How often one of our own drivers is read. */
+export interface Rhythm {
+  /** What the driver says of itself, in milliseconds. */
+  readonly everyMs: number;
+  /** How far apart the beats are set that read it, in milliseconds; 0 where somebody else calls for them. */
+  readonly beatMs: number;
+}
+
 /** Whoever sends heartbeats: one of our own drivers, or a host that pushes. */
 export interface Source {
   readonly name: string;
@@ -15,6 +23,10 @@ export interface Source {
   sweeps: number;
   /** Its own interval: told by a driver, learned from one that pushes. */
   everyMs: number;
+  /** So far apart are the readings that count what they miss: whoever looks again sooner is not sooner sure. */
+  beatMs: number;
+  /** When the last reading was heard that counted what it missed. */
+  countedAt: Instant;
   heardAt: Instant;
   /** Since when it has been seeing without a break. */
   seenSince: Instant;
@@ -36,6 +48,8 @@ export const createSource = (name: string, own: boolean, everyMs: number, now: I
   seqs: new Map(),
   sweeps: 0,
   everyMs,
+  beatMs: 0,
+  countedAt: Number.NEGATIVE_INFINITY as Instant,
   heardAt: now,
   seenSince: now,
   blind: false,
@@ -94,6 +108,16 @@ export function hear(source: Source, beat: Heartbeat, now: Instant): void {
 export function noteComplete(source: Source, level: Level, readAt: Instant): void {
   source.completeAt[level] = Math.max(readAt, source.completeAt[level] ?? readAt) as Instant;
 }
+
+/** Whether what its last reading missed counts as a miss of its own, which is then noted. */
+export function countsMisses(source: Source): boolean {
+  if (source.heardAt - source.countedAt < source.beatMs * NEARLY) return false;
+  source.countedAt = source.heardAt;
+  return true;
+}
+
+/** A timer may be a little early. */
+const NEARLY = 0.9;
 
 /** How many epochs of a source are remembered. */
 const EPOCHS = 8;

@@ -6,6 +6,7 @@ import type { ServiceDriver } from '../../src/contracts.ts';
 import type { Role, Service } from '../../src/domain/service.ts';
 import { overShell } from '../../src/drivers/over-shell.ts';
 import { isThorough } from '../properties/runs.ts';
+import { haproxyStats } from '../support/haproxy-stats.ts';
 import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
 import { look, type MariadbStage, MONITOR_PASSWORD, mariadbStage, perform } from '../support/mariadb-stage.ts';
 import { type MysqlGreeter, startMysqlGreeter } from '../support/mysql-greeter.ts';
@@ -95,6 +96,17 @@ requires('mariadbd')('a SQL proxy before real databases', () => {
       await step('proxy1', 'installed', 'up');
       await expect.poll(async () => (await proxy()).routes).toEqual(['db1', 'db2']);
     };
+
+    test('is asked through no port where haproxy has nobody up: a question would only wait there', async () => {
+      await step('proxy1', 'installed', 'up');
+      expect(await proxy()).toMatchObject({ code: '000000', holds: { up: true }, routes: [] });
+      const lines = await haproxyStats(join(stage.folder, 'proxy1', 'haproxy.sock'));
+      const taken = lines?.filter(({ svname }) => svname === 'FRONTEND').map(({ pxname, stot }) => [pxname, stot]);
+      expect(taken).toEqual([
+        ['writes', '0'],
+        ['reads', '0'],
+      ]);
+    });
 
     test('routes to a master once it answers and takes writes, and to its replica', async () => {
       await step('db1', 'up');

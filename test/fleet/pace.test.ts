@@ -1,6 +1,15 @@
-import { createFleet, type Driver, type Fleet, type InstanceFacts, type Instant, type Ip, type ServiceDriver } from 'fleetbeat';
+import {
+  type Beat,
+  createFleet,
+  type Driver,
+  type Fleet,
+  type InstanceFacts,
+  type Instant,
+  type Ip,
+  type ServiceDriver,
+} from 'fleetbeat';
 import { memory } from 'fleetbeat/adapters/memory';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { turns } from '../support/turns.ts';
 
 let reads: number;
@@ -8,20 +17,22 @@ let performed: number;
 /** What a reading waits for. */
 let reading: Promise<void>;
 let tellNews: () => void;
+let ssh: InstanceFacts['ssh'];
 let end: () => Promise<void>;
 beforeEach(() => {
   reads = 0;
   performed = 0;
+  ssh = undefined;
   reading = Promise.resolve();
 });
 afterEach(() => end());
 
-const stopped = (readAt: Instant): InstanceFacts => ({
+const instance = (readAt: Instant): InstanceFacts => ({
   cloud: 'cloud',
   id: 'i-1',
   ip: '10.0.0.1' as Ip,
   readAt,
-  power: { state: 'stopped', raw: 'stopped' },
+  ...(ssh === undefined ? { power: { state: 'stopped', raw: 'stopped' } } : { power: { state: 'running', raw: 'on' }, ssh }),
 });
 
 const cloud: Driver<InstanceFacts> = {
@@ -30,7 +41,7 @@ const cloud: Driver<InstanceFacts> = {
   async observe({ now }) {
     reads++;
     await reading;
-    return { items: [stopped(now)], readAt: now, complete: true, problems: [] };
+    return { items: [instance(now)], readAt: now, complete: true, problems: [] };
   },
   async perform(calls) {
     performed++;
@@ -50,15 +61,6 @@ function start(everyMs: number, ...services: readonly ServiceDriver[]): Fleet {
   end = fleet.stop;
   return fleet;
 }
-
-/** Beats once more, now. */
-const beatAgain = (count: number) =>
-  expect
-    .poll(() => {
-      tellNews();
-      return reads;
-    })
-    .toBe(count);
 
 describe('a fleet that beats by itself', () => {
   test('is not held up by a source that is slow', async () => {
@@ -99,36 +101,102 @@ describe('a fleet that beats by itself', () => {
     expect(dates[1]).toBeGreaterThanOrEqual(endedAt);
   });
 
-  test('beats once more where a driver has news and the next beat is far off', async () => {
-    start(60_000);
-    await expect.poll(() => reads).toBe(1);
-    await beatAgain(2);
-  });
+  describe('on a clock of ours', () => {
+    const EVERY_MS = 8000;
+    beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] }));
+    afterEach(() => void vi.useRealTimers());
 
-  test('reads once more what was being read while a call was accepted, since that may have been missed', async () => {
-    const fleet = start(60_000);
-    await expect.poll(() => fleet.views()).toMatchObject([{ state: 'stopped' }]);
-    let go = () => {};
-    reading = new Promise((resolve) => {
-      go = resolve;
+    /** How long after the last reading the next one begins, in steps of 100 ms. */
+    async function nextAfterMs(): Promise<number> {
+      const before = reads;
+      for (let ms = 100; ms <= 2 * EVERY_MS; ms += 100) {
+        await pass(100);
+        if (reads > before) return ms;
+      }
+      return expect.unreachable('no beat comes');
+    }
+    async function pass(ms: number): Promise<void> {
+      await vi.advanceTimersByTimeAsync(ms);
+      await turns(20);
+    }
+
+    test('rests for its interval after each beat', async () => {
+      start(EVERY_MS);
+      await pass(0);
+      expect([await nextAfterMs(), await nextAfterMs()]).toEqual([EVERY_MS, EVERY_MS]);
     });
-    await beatAgain(2);
-    await fleet.dispatch({ level: 'instances', action: 'start', group: '10.0.0.1' });
-    await expect.poll(() => performed).toBe(1);
-    await turns(20);
-    expect(reads).toBe(2);
-    go();
-    await expect.poll(() => reads).toBe(3);
-    await turns(20);
-    expect(reads).toBe(3);
+
+    test('beats sooner where a driver has news, and rests twice as long each time after that', async () => {
+      start(EVERY_MS);
+      await pass(0);
+      tellNews();
+      expect([await nextAfterMs(), await nextAfterMs(), await nextAfterMs(), await nextAfterMs()]).toEqual([
+        2000, 4000, 8000, 8000,
+      ]);
+    });
+
+    test('beats at once where the last beat is a rest ago already, once for all that is new', async () => {
+      start(EVERY_MS);
+      await pass(5000);
+      tellNews();
+      tellNews();
+      await pass(0);
+      expect(reads).toBe(2);
+      expect(await nextAfterMs()).toBe(4000);
+    });
+
+    test('beats sooner after one in which there was news: that has perhaps missed it', async () => {
+      start(EVERY_MS);
+      await pass(0);
+      let go = () => {};
+      reading = new Promise((resolve) => {
+        go = resolve;
+      });
+      expect(await nextAfterMs()).toBe(EVERY_MS);
+      tellNews();
+      go();
+      await pass(0);
+      expect(await nextAfterMs()).toBe(2000);
+    });
+
+    test('beats sooner after a call that was accepted, whose effect somebody waits for', async () => {
+      const fleet = start(EVERY_MS);
+      await pass(0);
+      expect(fleet.views()).toMatchObject([{ state: 'stopped' }]);
+      await fleet.dispatch({ level: 'instances', action: 'start', group: '10.0.0.1' });
+      await pass(0);
+      expect(performed).toBe(1);
+      expect(await nextAfterMs()).toBe(2000);
+    });
+
+    test('is no sooner sure that a host is lost: what it misses counts once in an interval', async () => {
+      const fleet = start(EVERY_MS);
+      ssh = 'up';
+      await pass(0);
+      await nextAfterMs();
+      expect(fleet.views()).toMatchObject([{ state: 'ssh-up' }]);
+      ssh = 'timeout';
+      tellNews();
+      await nextAfterMs();
+      tellNews();
+      await nextAfterMs();
+      tellNews();
+      await nextAfterMs();
+      expect(fleet.views()).toMatchObject([{ state: 'ssh-up', code: expect.not.stringMatching('000000') }]);
+      await nextAfterMs();
+      await nextAfterMs();
+      expect(fleet.views()).toMatchObject([{ state: 'unreachable' }]);
+    });
   });
 
-  test('waits for the next beat where that is near', async () => {
-    start(900);
-    await expect.poll(() => reads).toBe(1);
-    await turns(20);
-    tellNews();
-    await turns(20);
-    expect(reads).toBe(1);
+  test('tells of each beat when it began, how long it took, and how much changed', async () => {
+    const beats: Beat[] = [];
+    const fleet = start(20);
+    fleet.on('beat', (beat) => beats.push(beat));
+    await expect.poll(() => beats.length).toBeGreaterThan(1);
+    const [first, second] = beats as [Beat, Beat];
+    expect([first.changes, second.changes]).toEqual([1, 0]);
+    expect(first.tookMs).toBeGreaterThanOrEqual(0);
+    expect(second.at - first.at).toBeGreaterThanOrEqual(first.tookMs);
   });
 });

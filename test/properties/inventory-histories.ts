@@ -27,6 +27,7 @@ export const POLICY = {
 } as const;
 
 export const EVERY_MS = 10_000;
+const RHYTHM = { everyMs: EVERY_MS, beatMs: 0 };
 
 const ipOf = (text: string): Ip => {
   const ip = parseIp(text);
@@ -190,7 +191,7 @@ export function stage(): Stage {
   }
 
   const take = ({ beat, source }: Told): readonly Change[] =>
-    finish(inventory.applying(beat, now, SPEAKERS[source].isOwn ? { everyMs: EVERY_MS } : undefined));
+    finish(inventory.applying(beat, now, SPEAKERS[source].isOwn ? RHYTHM : undefined));
 
   return {
     inventory,
@@ -203,7 +204,7 @@ export function stage(): Stage {
       const silent = inventory.elapse(now);
       if (happening.is === 'quiet') return silent;
       if (happening.is === 'blind') {
-        inventory.blind(happening.source, now, EVERY_MS);
+        inventory.blind(happening.source, now, RHYTHM);
         return silent;
       }
       const { source, isRestarted } = happening.beat;

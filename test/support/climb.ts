@@ -16,20 +16,28 @@ export interface Happening {
 export interface Climb {
   /** In order of their beginnings. */
   happenings(): readonly Happening[];
-  /** How many readings of the services have begun. */
+  /** How many beats have ended. */
   beats(): number;
-  /** How far its beats have been apart, on average, in milliseconds. @param since on the clock of `performance.now()` */
+  /**
+   * How long a beat lasts by itself, in milliseconds: the interval, and what its beats took on average. Those that came sooner, since
+   * somebody waited, do not make it shorter.
+   *
+   * @param since on the clock of `performance.now()`
+   */
   beatMs(since: number): number;
   /** A driver whose calls are recorded. It makes each call of a turn by itself, so that each has its own time. */
   recorded<F>(driver: Driver<F>): Driver<F>;
   watch(fleet: Fleet): void;
 }
 
-/** @param nameAt the name of the instance at an address */
-export function recordClimb(nameAt: (ip: string) => string): Climb {
+/**
+ * @param everyMs how far apart the beats of the fleet are set
+ * @param nameAt the name of the instance at an address
+ */
+export function recordClimb(everyMs: number, nameAt: (ip: string) => string): Climb {
   const happenings: Happening[] = [];
-  /** When readings began, of instances and of services. */
-  const reads = { instances: [] as number[], services: [] as number[] };
+  /** When beats ended, and how long they took. */
+  const beats: { readonly at: number; readonly tookMs: number }[] = [];
 
   const nameOf = (what: Parameters<Driver<unknown>['perform']>[0][number]['call']['do']): string => {
     if (what.level === 'services') return what.name;
@@ -38,17 +46,13 @@ export function recordClimb(nameAt: (ip: string) => string): Climb {
 
   return {
     happenings: () => happenings.toSorted((a, b) => a.at - b.at),
-    beats: () => reads.services.length,
+    beats: () => beats.length,
     beatMs(since) {
-      const [first = 0, ...later] = reads.instances.filter((at) => at >= since);
-      return ((later.at(-1) ?? first) - first) / Math.max(1, later.length);
+      const those = beats.filter(({ at }) => at >= since);
+      return everyMs + those.reduce((all, { tookMs }) => all + tookMs, 0) / those.length;
     },
     recorded: (driver) => ({
       ...driver,
-      observe(want, signal) {
-        reads[driver.name === 'services' ? 'services' : 'instances'].push(performance.now());
-        return driver.observe(want, signal);
-      },
       async perform(calls, signal) {
         const answers = calls.map(async (each) => {
           const at = performance.now();
@@ -62,6 +66,7 @@ export function recordClimb(nameAt: (ip: string) => string): Climb {
       },
     }),
     watch(fleet) {
+      fleet.on('beat', ({ tookMs }) => beats.push({ at: performance.now(), tookMs }));
       fleet.on('changed', ({ from, to }) => {
         if (from?.state !== to.state)
           happenings.push({ name: to.name, kind: 'seen', what: to.state, at: performance.now(), tookMs: 0 });
@@ -86,11 +91,24 @@ export interface Rung {
  *
  * @param startedAt when the command was given
  * @param bootMs how long the instance took from its start until its sshd spoke
+ * @param letInAt when balancers let a service in, on their own word, first at or after an instant
  */
 export function rungsOf(
   service: ServiceInput,
   instance: string,
-  { climb, startedAt, bootMs, master }: { climb: Climb; startedAt: number; bootMs: number; master: string },
+  {
+    climb,
+    startedAt,
+    bootMs,
+    master,
+    letInAt,
+  }: {
+    climb: Climb;
+    startedAt: number;
+    bootMs: number;
+    master: string;
+    letInAt: (service: string, from: number) => number | null;
+  },
 ): readonly Rung[] {
   const all = climb.happenings();
   const seenSince = (name: string, what: readonly string[], from: number) =>
@@ -103,8 +121,13 @@ export function rungsOf(
     const begin = Math.max(from, isUp ?? from);
     const seen = seenSince(name, SEEN[call] ?? [], at);
     if (seen === undefined) continue;
-    rungs.push({ service: service.name, call, tookMs: seen - begin, ownMs: call === 'start' ? bootMs : tookMs });
-    from = seen;
+    // What a call brings about may be seen before the call has ended.
+    const end = Math.max(seen, at + tookMs);
+    // What is in its configuration a balancer lets in once it has looked at it itself.
+    const letIn = call === 'routed' ? (letInAt(name, at) ?? at) : at;
+    const ownMs = call === 'start' ? bootMs : Math.max(tookMs, Math.min(letIn, seen) - at);
+    rungs.push({ service: service.name, call, tookMs: end - begin, ownMs });
+    from = end;
   }
   return rungs;
 }

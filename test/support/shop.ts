@@ -12,6 +12,7 @@ import mysql, { type RowDataPacket } from 'mysql2/promise';
 import { type Climb, type Rung, recordClimb, rungsOf } from './climb.ts';
 import { machinePower } from './machines/power.ts';
 import { type Machine, type Machines, startMachines } from './machines.ts';
+import { watchRouting } from './routing-watch.ts';
 import { serverFolder } from './run-folder.ts';
 import { makeSshKey } from './ssh-keys.ts';
 
@@ -74,7 +75,7 @@ export async function openShop({ everyMs, diskMb, databases = {}, recover = {}, 
     connectMs: 1000,
     silentMs: 4000,
   });
-  const climb = recordClimb((ip) => machines.at(ip).name);
+  const climb = recordClimb(everyMs, (ip) => machines.at(ip).name);
   const kinds = [mariadb(), memcache(), haproxy(), keepalived(), mysqlProxy()];
   const cloud = local({ instances: power.instances, deadlineMs: 20_000 });
   const store = sqlite(join(serverFolder('shop'), 'fleetbeat.db'));
@@ -107,8 +108,8 @@ export async function openShop({ everyMs, diskMb, databases = {}, recover = {}, 
     else failed.delete(id);
   });
   fleet.start(everyMs);
-
   const machineOf = (service: string) => machines.at(services.find(({ name }) => name === service)?.ip ?? '');
+  const routing = watchRouting(['lb1', 'lb2', 'proxy1'].map((name) => ({ name, machine: machineOf(name) })));
   const topOf = ({ mode }: ServiceInput) => kinds.find((kind) => kind.mode === mode)?.ladder.at(-1);
   return {
     fleet,
@@ -139,7 +140,13 @@ export async function openShop({ everyMs, diskMb, databases = {}, recover = {}, 
     rungs: (startedAt) =>
       services.flatMap((service) => {
         const { ip, name } = machineOf(service.name);
-        return rungsOf(service, name, { climb, startedAt, bootMs: power.bootMs(ip) ?? Number.NaN, master: 'db1' });
+        return rungsOf(service, name, {
+          climb,
+          startedAt,
+          bootMs: power.bootMs(ip) ?? Number.NaN,
+          master: 'db1',
+          letInAt: routing.letInAt,
+        });
       }),
     async ask(port, question, host = VIP) {
       const connection = await mysql.createConnection({
@@ -158,6 +165,7 @@ export async function openShop({ everyMs, diskMb, databases = {}, recover = {}, 
     },
     async close() {
       await fleet.stop();
+      await routing.stop();
       await shell.close();
       await machines.stop();
       await power.close();
