@@ -210,7 +210,7 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       const whole = deadline(totalMs, `probing ${name}`, signal);
       try {
         const asked = await inParallel([...(services?.values() ?? [])], parallel, (bound) =>
-          ask(bound.service.name, whole.signal, (either) => probe(bound, now, either), true),
+          ask(bound.service.name, whole.signal, (either) => probe(bound, now, either)),
         );
         signal.throwIfAborted();
         const items = asked.filter((facts) => facts !== undefined);

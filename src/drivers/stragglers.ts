@@ -1,12 +1,12 @@
 /**
- * Asks about one subject; undefined while one that hung before has not come back yet. One that is not expected to answer is waited
- * for only a moment, so that it holds up nobody.
+ * Asks about one subject; undefined while one that hung before has not come back yet. One that is not expected to answer (default: it
+ * is) is waited for only a moment, so that it holds up nobody.
  */
 export type Ask<R> = (
   subject: string,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<R>,
-  isExpected: boolean,
+  isExpected?: boolean,
 ) => Promise<R | undefined>;
 
 interface Straggler<R> {
@@ -56,7 +56,7 @@ export function stragglers<R>(isAnswer: (outcome: R) => boolean, onBack: () => v
     return outcome;
   };
 
-  return async (subject, signal, work, isExpected) => {
+  return async (subject, signal, work, isExpected = true) => {
     const { outcome: late } = away.get(subject) ?? {};
     if (away.has(subject) && late === undefined) return undefined;
     away.delete(subject);
