@@ -19,7 +19,7 @@ export interface Report {
 /** By which view, and when, something was noticed. */
 export interface Sighting {
   readonly view: View;
-  /** The beat in which it was, counted from the first that began after the breakage. */
+  /** In how many beats from the breakage on, were each of them as long as one that nobody called for. */
   readonly beats: number;
   readonly ms: number;
 }
@@ -38,13 +38,13 @@ const NOT_DONE: ReadonlySet<string> = new Set(['waiting', 'held-down', 'gave-up'
 
 export function reportOf({ fleet, climb }: Shop, what: string): Reporter {
   const from = performance.now();
-  const beatsBefore = climb.beats();
   const all: Sighting[] = [];
   const noted = new Set<Sighting>();
   const refused = new Set<string>();
   const listening = [
     fleet.on('changed', ({ to: view }) => {
-      all.push({ view, beats: Math.max(1, climb.beats() - beatsBefore), ms: performance.now() - from });
+      const ms = performance.now() - from;
+      all.push({ view, beats: Math.ceil(ms / climb.beatMs(0)), ms });
     }),
     fleet.on('action', ({ do: { verb }, lane, history, status }) => {
       const { code, message, outcome } = history.at(-1) ?? {};
