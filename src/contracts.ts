@@ -40,6 +40,11 @@ export interface Want {
   readonly keys?: readonly EntityKey[];
   /** On whose behalf, as the bill says it. Default `beat`. */
   readonly caller?: Caller;
+  /**
+   * How long the others wait for one subject that is slow, in milliseconds: a driver that can goes on without it, and has news once it
+   * answers. All that are waited for have their own deadlines when missing.
+   */
+  readonly waitMs?: number;
 }
 
 /** Something that can be observed and acted on: a cloud, a configuration, the services behind a shell. */

@@ -2,6 +2,8 @@
 export interface Pace {
   /** How far they are apart, in milliseconds; 0 where none come. */
   readonly everyMs: number;
+  /** How long a reading waits for what is slow in it, in milliseconds; 0 where somebody else calls for beats, and waits for all. */
+  readonly waitMs: number;
   start(everyMs: number): void;
   /** The next beat comes as soon as the last one is a rest ago. */
   sooner(): void;
@@ -15,8 +17,10 @@ export interface Pace {
  * done may take a while to be seen, each rest after that is twice as long, until it is the whole interval again.
  */
 const FIRST_SHARE = 0.25;
-/** The share of its interval for which a beat waits for its sources. */
+/** The share of its interval for which a beat waits for its sources, and a reading for what is slow in it. */
 const WAITED_SHARE = 0.5;
+/** What takes no longer is not slow, however often is looked. */
+const SLOW_MS = 500;
 
 export function createPace(beat: () => Promise<unknown>, onFault: (error: unknown) => void): Pace {
   let everyMs = 0;
@@ -47,6 +51,9 @@ export function createPace(beat: () => Promise<unknown>, onFault: (error: unknow
   return {
     get everyMs() {
       return everyMs;
+    },
+    get waitMs() {
+      return everyMs === 0 ? 0 : Math.max(SLOW_MS, everyMs * WAITED_SHARE);
     },
     start(every) {
       everyMs = every;

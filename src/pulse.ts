@@ -93,6 +93,7 @@ export function createPulse(fleet: {
       epoch: fleet.owner,
       observeMs: policy.observeMs,
       now,
+      waitMs: () => pace.waitMs,
       demand: () => fleet.demands.of(driver, level),
       apply: async (reading, own) => {
         changed.push(...(await take(reading, own)));

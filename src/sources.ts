@@ -26,6 +26,8 @@ export function createSource(
     readonly epoch: string;
     readonly observeMs: number;
     readonly now: () => Instant;
+    /** How long a reading waits for one subject that is slow; 0 as long as that takes. */
+    readonly waitMs: () => number;
     /** What is wanted of it now. */
     readonly demand: () => Demand;
     readonly apply: (beat: Heartbeat, own: { readonly everyMs: number }) => Promise<void>;
@@ -37,7 +39,8 @@ export function createSource(
 
   async function observe({ input, stop }: { readonly input: ObserveInput; readonly stop: Stop }): Promise<Heartbeat> {
     const { keys, ...wanted } = fleet.demand();
-    const want = { now: input.now, ...wanted, ...(keys.length > 0 && { keys }) };
+    const waitMs = fleet.waitMs();
+    const want = { now: input.now, ...wanted, ...(keys.length > 0 && { keys }), ...(waitMs > 0 && { waitMs }) };
     const read = (bounded: AbortSignal): Promise<Reading<InstanceFacts> | Reading<ServiceFacts>> => driver.observe(want, bounded);
     const reading = await withinDeadline(fleet.observeMs, `reading ${driver.name}`, signalOf(stop), read);
     const beat = { source: driver.name, epoch: fleet.epoch, seq: ++seq };

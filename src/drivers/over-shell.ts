@@ -9,6 +9,7 @@ import type {
   ServiceStep,
   Shell,
   StepOf,
+  Want,
 } from '../contracts.ts';
 import { deadline, withinDeadline } from '../deadline.ts';
 import { OK, stateOfCode } from '../domain/codes.ts';
@@ -92,16 +93,37 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
     }
   };
 
-  const ask = stragglers<ServiceFacts>(({ code }) => !WITHOUT_ANSWER.has(stateOfCode(code)));
+  const hasAnswered = ({ code }: ServiceFacts): boolean => !WITHOUT_ANSWER.has(stateOfCode(code));
+  const listeners = new Set<() => void>();
+  const ask = stragglers(hasAnswered, () => {
+    for (const listener of listeners) listener();
+  });
+  /** Those whose last word was an answer. */
+  const answering = new Set<string>();
 
-  /** What the probes have left open: whether a service is routed is for its balancers to say. */
+  const probeInTime = async (bound: Bound, { now, waitMs }: Want, whole: AbortSignal): Promise<ServiceFacts | undefined> => {
+    const { name } = bound.service;
+    const facts = await ask(name, whole, (signal) => probe(bound, now, signal), { waitMs });
+    if (facts === undefined) return undefined;
+    if (hasAnswered(facts)) answering.add(name);
+    else answering.delete(name);
+    return facts;
+  };
+
+  /**
+   * What the probes have left open: whether a service is routed is for its balancers to say. While one that always answered is late, there
+   * is no word of those that it may route to, unless of their loss: nobody would know whether they still are.
+   */
   const withRouting = (items: readonly ServiceFacts[]): readonly ServiceFacts[] => {
     const byName = new Map(items.map((facts) => [facts.name, facts]));
     const balancersOf = balancersAmong(byMode, among);
-    return items.map((facts) => {
+    const isLate = ({ name }: Service<never>): boolean => !byName.has(name) && answering.has(name);
+    return items.flatMap((facts) => {
       const bound = services?.get(facts.name);
       if (!bound || !isRoutedByOthers(bound.kind) || facts.code !== OK || facts.holds.routed !== undefined) return facts;
-      const { holds, reason } = routingOf(bound.service, balancersOf(bound.service), byName, among);
+      const balancers = balancersOf(bound.service);
+      if (balancers.some(({ service }) => isLate(service))) return [];
+      const { holds, reason } = routingOf(bound.service, balancers, byName, among);
       return {
         ...facts,
         ...(holds !== undefined && { holds: { ...facts.holds, routed: holds } }),
@@ -205,16 +227,21 @@ export function overShell(kinds: readonly AnyServiceKind[], shell: Shell, option
       );
     },
 
-    async observe({ now }, signal) {
+    onNews(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+
+    async observe(want, signal) {
       signal.throwIfAborted();
       const whole = deadline(totalMs, `probing ${name}`, signal);
       try {
         const asked = await inParallel([...(services?.values() ?? [])], parallel, (bound) =>
-          ask(bound.service.name, whole.signal, (either) => probe(bound, now, either)),
+          probeInTime(bound, want, whole.signal),
         );
         signal.throwIfAborted();
         const items = asked.filter((facts) => facts !== undefined);
-        return { items: withRouting(items), readAt: now, complete: services !== undefined, problems: [] };
+        return { items: withRouting(items), readAt: want.now, complete: services !== undefined, problems: [] };
       } finally {
         whole.release();
       }

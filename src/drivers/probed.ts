@@ -91,11 +91,11 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
   let answered: ReadonlySet<string> | null = null;
 
   /** What cannot be told of a host that hangs is left out, so that what was known of it is doubted. */
-  const probeInTime = async (item: InstanceFacts, whole: AbortSignal): Promise<Probed> => {
+  const probeInTime = async (item: InstanceFacts, waitMs: number | undefined, whole: AbortSignal): Promise<Probed> => {
     const { ip, id } = item;
     if (item.power?.state !== 'running' || ip === null) return { seen: {} };
     const isExpected = answered?.has(ip) ?? true;
-    return (await ask(ip, whole, (signal) => probe(ip, id ?? ip, signal), isExpected)) ?? { seen: {} };
+    return (await ask(ip, whole, (signal) => probe(ip, id ?? ip, signal), { isExpected, waitMs })) ?? { seen: {} };
   };
 
   const remember = (items: readonly InstanceFacts[]) => {
@@ -149,7 +149,7 @@ export function probed(driver: Driver<InstanceFacts>, shell: Shell, options: Pro
       remember(reading.items);
       const whole = deadline(totalMs, `probing the instances of ${driver.name}`, signal);
       try {
-        const probes = await inParallel(reading.items, parallel, (item) => probeInTime(item, whole.signal));
+        const probes = await inParallel(reading.items, parallel, (item) => probeInTime(item, want.waitMs, whole.signal));
         signal.throwIfAborted();
         answered = new Set(
           reading.items.flatMap(({ ip }, i) => (ip !== null && probes[i] && hasAnswered(probes[i]) ? [ip] : [])),

@@ -1,12 +1,17 @@
-/**
- * Asks about one subject; undefined while one that hung before has not come back yet. One that is not expected to answer (default: it
- * is) is waited for only a moment, so that it holds up nobody.
- */
+/** How long one is waited for. */
+interface Patience {
+  /** One that is not expected to answer is waited for only a moment, so that it holds up nobody. Default true. */
+  readonly isExpected?: boolean;
+  /** So long, in milliseconds, one is waited for that is. Where it was late before, and by default, until it has answered. */
+  readonly waitMs?: number | undefined;
+}
+
+/** Asks about one subject; undefined while one that hung before has not come back yet. */
 export type Ask<R> = (
   subject: string,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<R>,
-  isExpected?: boolean,
+  patience?: Patience,
 ) => Promise<R | undefined>;
 
 interface Straggler<R> {
@@ -48,32 +53,45 @@ export function stragglers<R>(isAnswer: (outcome: R) => boolean, onBack: () => v
     return straggler;
   };
 
-  const askForAMoment = async (subject: string, work: (signal: AbortSignal) => Promise<R>): Promise<R | undefined> => {
+  const askFor = async (
+    ms: number,
+    subject: string,
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<R>,
+  ): Promise<R | undefined> => {
     const straggler = askBeside(subject, work);
-    const outcome = await within(MOMENT_MS, straggler.done);
+    const outcome = await within(ms, straggler.done, signal);
     if (outcome === undefined) straggler.isLate = true;
     else away.delete(subject);
     return outcome;
   };
 
-  return async (subject, signal, work, isExpected = true) => {
+  return async (subject, signal, work, { isExpected = true, waitMs } = {}) => {
     const { outcome: late } = away.get(subject) ?? {};
     if (away.has(subject) && late === undefined) return undefined;
     away.delete(subject);
-    if (late !== undefined && !isAnswer(late)) return (await askForAMoment(subject, work)) ?? late;
-    if (late === undefined && !isExpected) return askForAMoment(subject, work);
+    if (late !== undefined && !isAnswer(late)) return (await askFor(MOMENT_MS, subject, signal, work)) ?? late;
+    if (late === undefined && !isExpected) return askFor(MOMENT_MS, subject, signal, work);
     const from = performance.now();
-    const outcome = await work(signal);
-    if (!signal.aborted && !isAnswer(outcome) && performance.now() - from > LONG_MS) askBeside(subject, work).isLate = true;
+    const isBounded = late === undefined && waitMs !== undefined;
+    const outcome = await (isBounded ? askFor(waitMs, subject, signal, work) : work(signal));
+    if (outcome === undefined || signal.aborted || isAnswer(outcome)) return outcome;
+    if (performance.now() - from > LONG_MS) askBeside(subject, work).isLate = true;
     return outcome;
   };
 }
 
-/** @returns what comes of it within so long, else undefined */
-function within<T>(ms: number, work: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout;
-  const end = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined);
+/** @returns what comes of it within so long, else undefined; undefined at once where the signal is aborted */
+function within<T>(ms: number, work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  let end = () => {};
+  const ended = new Promise<undefined>((resolve) => {
+    const timer = setTimeout(resolve, ms, undefined);
+    const give = () => resolve(undefined);
+    signal.addEventListener('abort', give, { once: true });
+    end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', give);
+    };
   });
-  return Promise.race([work, end]).finally(() => clearTimeout(timer));
+  return Promise.race([work, ended]).finally(() => end());
 }

@@ -16,9 +16,11 @@ const shell: Shell = {
   put: async () => {},
 };
 
+type Seen = Partial<ServiceFacts> | Error;
+
 /** What each balancer is seen as in the next reading, and what has been done to it. */
 interface Scene {
-  readonly facts: Map<string, Partial<ServiceFacts> | Error>;
+  readonly facts: Map<string, Seen | Promise<Seen>>;
   readonly log: string[];
 }
 
@@ -40,7 +42,7 @@ const balancer = ({ facts, log }: Scene, over: Partial<ServiceKind<object>> = {}
     ladder: ['installed', 'up'],
     settings: () => ({}),
     async probe({ name }) {
-      const seen = facts.get(name);
+      const seen = await facts.get(name);
       if (seen instanceof Error) throw seen;
       return { name, readAt: asInstant(0), code: '000000', holds: { installed: true, up: true }, ...seen };
     },
@@ -106,6 +108,42 @@ describe('the rung routed of a service', () => {
     ['is lost when no balancer runs', [{ lb1: stopped, lb2: away }, hostLost], false],
   ])('%s', async (_, [seen, views], routed) => {
     expect(await routedIn(stage(seen, views))).toMatchObject({ routed });
+  });
+
+  describe('while a balancer is late', () => {
+    const late = new Promise<Seen>(() => {});
+    const read = async ({ driver }: Pick<ReturnType<typeof stage>, 'driver'>) =>
+      (await driver.observe({ now: asInstant(1), maxAgeMs: 0, waitMs: 30 }, never)).items.map(({ name, code, holds }) => [
+        name,
+        code,
+        holds.routed,
+      ]);
+
+    test('has no word of what it may route to, which nobody could say is routed', async () => {
+      const staged = stage({ lb1: lists('db1'), lb2: lists('db1') });
+      expect(await read(staged)).toContainEqual(['db1', '000000', true]);
+      staged.facts.set('lb2', late);
+      expect(await read(staged)).toEqual([['lb1', '000000', undefined]]);
+    });
+
+    test('has the word of what is lost', async () => {
+      let code: ServiceFacts['code'] = '000000';
+      const scene: Scene = { facts: new Map([['lb1', lists('db1')]]), log: [] };
+      const kind = database({ probe: async ({ name }) => ({ name, readAt: asInstant(0), code, holds: {} }) });
+      const driver = overShell([kind, balancer(scene)], shell);
+      driver.bind?.([serviceOf('db1', 'db', 'shop'), serviceOf('lb1', 'lb', 'shop')]);
+      await read({ driver });
+      scene.facts.set('lb1', late);
+      code = 'ER0023';
+      expect(await read({ driver })).toEqual([['db1', 'ER0023', undefined]]);
+    });
+
+    test('cannot be told where that one did not answer before either', async () => {
+      const staged = stage({ lb1: lists('db1'), lb2: away });
+      await read(staged);
+      staged.facts.set('lb2', late);
+      expect(await read(staged)).toContainEqual(['db1', '000000', undefined]);
+    });
   });
 
   test('says which balancer it is that does not list it, or cannot be asked', async () => {

@@ -1,5 +1,5 @@
 import { memory } from 'fleetbeat/adapters/memory';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import {
   type AnyServiceKind,
   defineServiceKind,
@@ -139,6 +139,51 @@ describe('a reading of services over a shell', () => {
 
     hangs = false;
     await expect.poll(read).toEqual(['a 000000', 'b 000000']);
+  });
+
+  describe('that waits for a service only for a while', () => {
+    const names = async (reading: ReturnType<typeof read>) => (await reading).items.map(({ name }) => name);
+    let answer: () => void;
+    let driver: ReturnType<typeof open>;
+    const read = () => driver.observe({ ...want, waitMs: 30 }, never);
+    beforeEach(() => {
+      const { kind } = toy({
+        probe: async (of) => {
+          if (of.name === 'slow') await new Promise<void>((resolve) => (answer = resolve));
+          return upFacts(of);
+        },
+      });
+      driver = open(kind, ['slow', 'fast'], { deadlineMs: 60_000 });
+    });
+
+    test('has no word of one that is late, and there is news once it has answered', async () => {
+      let news = 0;
+      const deafen = driver.onNews?.(() => news++);
+      expect(await names(read())).toEqual(['fast']);
+      expect(await names(read())).toEqual(['fast']);
+      expect(news).toBe(0);
+      answer();
+      await expect.poll(() => news).toBe(1);
+      deafen?.();
+    });
+
+    test('waits for one that was late until it answers: it would never be told of if it always is', async () => {
+      let news = 0;
+      driver.onNews?.(() => news++);
+      expect(await names(read())).toEqual(['fast']);
+      answer();
+      await expect.poll(() => news).toBe(1);
+      const reading = read();
+      setTimeout(() => answer(), 100);
+      expect(await names(reading)).toEqual(['slow', 'fast']);
+    });
+
+    test('ends with its signal', async () => {
+      const end = new AbortController();
+      const reading = driver.observe({ ...want, waitMs: 60_000 }, end.signal);
+      end.abort(new Error('enough'));
+      await expect(reading).rejects.toThrow('enough');
+    });
   });
 
   test('is there in time however many hang', async () => {

@@ -68,7 +68,7 @@ export async function machinePower(machines: readonly Machine[]): Promise<Machin
 /** Looks often, as nobody would who has to pay for it. @returns false where the machine went off before */
 async function untilSshSpeaks(machine: Machine): Promise<boolean> {
   while (machine.isOn) {
-    const socket = connect(22, machine.ip).setTimeout(1000, () => socket.destroy());
+    const socket = connect(22, machine.ip).setTimeout(SPEAK_MS, () => socket.destroy());
     const hasSpoken = await new Promise<boolean>((resolve) => {
       socket.once('data', () => resolve(true)).once('close', () => resolve(false));
       socket.on('error', () => socket.destroy());
@@ -81,3 +81,5 @@ async function untilSshSpeaks(machine: Machine): Promise<boolean> {
 }
 
 const POLL_MS = 10;
+/** What is lost of an attempt, TCP would repeat only after a second. */
+const SPEAK_MS = 200;
