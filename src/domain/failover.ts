@@ -19,7 +19,9 @@ export interface Testimony {
 /** What is believed of the loss of a master. */
 export interface Loss {
   readonly isConfirmed: boolean;
-  /** Whether somebody hears it, or may yet say whether. */
+  /** Whether somebody says that it is there. */
+  readonly isDenied: boolean;
+  /** Whether that is so, or somebody may yet say whether. */
   readonly isOpen: boolean;
   /** Who has seen what, for a person. */
   readonly text: string;
@@ -44,7 +46,7 @@ export function lookAtLoss(master: Service, around: Around): Loss {
   const text = testimonies.map(({ witness, seen }) => `${NAMES[witness]}: ${seen}`).join('; ');
   const count = isDenied ? 'it is there' : `${lost} of ${witnesses} witnesses that are wanted say so`;
   const isOpen = isDenied || followersOf(master, around).some(({ hears }) => hears === null);
-  return { isConfirmed: !isDenied && lost >= witnesses, isOpen, text: `${count} (${text})` };
+  return { isConfirmed: !isDenied && lost >= witnesses, isDenied, isOpen, text: `${count} (${text})` };
 }
 
 const NAMES = {
@@ -123,7 +125,7 @@ export type Remedy =
   | { readonly is: 'start' }
   | { readonly is: 'failover'; readonly to: Service }
   /** Its host does not run, yet somebody hears it or may still: perhaps only for as long as a connection takes to be missed. */
-  | { readonly is: 'wait'; readonly why: string };
+  | { readonly is: 'wait'; readonly why: string; readonly isHeard: boolean };
 
 /** Another takes the place of a master that is lost for certain, where one can; what has only died is started. */
 export function remedyFor(master: Service, around: Around): Remedy {
@@ -134,5 +136,5 @@ export function remedyFor(master: Service, around: Around): Remedy {
   if (loss.isConfirmed && to) return { is: 'failover', to };
   const host = inventory.atIp(master.ip);
   const isHostUp = typeof host === 'object' && host.holds.has('running');
-  return loss.isOpen && !isHostUp ? { is: 'wait', why: loss.text } : { is: 'start' };
+  return loss.isOpen && !isHostUp ? { is: 'wait', why: loss.text, isHeard: loss.isDenied } : { is: 'start' };
 }

@@ -22,6 +22,8 @@ export interface InstanceRows {
   get(key: EntityKey): View | undefined;
   /** Whether what is believed of an instance is only recalled. */
   isUnread(key: EntityKey): boolean;
+  /** Whether its last reading had no word of it, or missed it: what is believed is what was seen before. */
+  isDoubted(key: EntityKey): boolean;
   atIp(ip: Ip): View | 'none' | 'conflict';
   views(): Generator<View>;
   forget(now: Instant, isWatched: (key: EntityKey) => boolean): readonly EntityKey[];
@@ -277,6 +279,7 @@ export function createInstanceRows(policy: Pick<Policy, 'tolerance' | 'retainMs'
       const row = find(key);
       return row !== undefined && unread.has(row);
     },
+    isDoubted: (key) => find(key)?.belief.derived.suspect === true,
     atIp(ip) {
       const tenant = book.at(ip);
       return typeof tenant === 'string' ? tenant : glance(tenant);

@@ -43,7 +43,7 @@ export interface Inventory extends Sight {
   readonly size: number;
   /** Whether the source that a view rests on cannot be read at present, or has not been since the start. */
   isBlind(view: View): boolean;
-  /** Whether the source that a view rests on has said nothing since then. */
+  /** Whether the source that a view rests on has said nothing since then, or nothing of it in its last reading. */
   isBehind(view: View, since: Instant): boolean;
   /** Whether what a view says is only recalled of an earlier life. */
   isUnread(view: View): boolean;
@@ -181,7 +181,8 @@ export function createInventory(options: InventoryOptions = {}): Inventory {
       return instances.size + services.size;
     },
     isBlind: (view) => isUnread(view) || (view.source !== null && sources.get(view.source)?.blind === true),
-    isBehind: ({ source }, since) => (sources.get(source ?? '')?.heardAt ?? Number.NEGATIVE_INFINITY) < since,
+    isBehind: ({ source, key }, since) =>
+      (sources.get(source ?? '')?.heardAt ?? Number.NEGATIVE_INFINITY) < since || instances.isDoubted(key),
     isUnread,
     hasRead,
     readAt: readAtOf,

@@ -84,16 +84,16 @@ export function lookAt(service: Service, around: LookAround, standings: Readonly
   return lost(view.holds.has('up') ? `no more than ${view.state}` : view.state);
 
   function lost(why: string, more: Partial<Look> = {}): Look {
+    const onlyWaits = isActing && underWay.every((action) => isClimb(action.do) && action.status === 'waiting');
     const remedy = isReplaceable ? remedyFor(service, around.known) : { is: 'start' as const };
     switch (remedy.is) {
       case 'failover':
-        return say('lost', why, {
-          ...more,
-          failsOverTo: remedy.to.name,
-          isOvertaken: isActing && underWay.every((action) => isClimb(action.do) && action.status === 'waiting'),
-        });
-      case 'wait':
-        return say('lost', why, { ...more, cannot: { code: 'ER0257', message: `no failover yet: ${remedy.why}` } });
+        return say('lost', why, { ...more, failsOverTo: remedy.to.name, isOvertaken: onlyWaits });
+      case 'wait': {
+        // A start cannot reach what others hear from a host that does not answer us.
+        const isOvertaken = onlyWaits && remedy.isHeard;
+        return say('lost', why, { ...more, isOvertaken, cannot: { code: 'ER0257', message: `no failover yet: ${remedy.why}` } });
+      }
       case 'start':
         return say('lost', why, { ...more, cannot: cannot() });
       default:

@@ -63,10 +63,17 @@ describe('a cache that fails on a machine that answered when it was read last', 
     let seq = 0;
     return {
       inventory,
-      machine(at: number, ssh: SshAnswer) {
+      machine(at: number, ssh?: SshAnswer) {
         const readAt = asInstant(at);
         const power = { state: 'running', raw: 'running' } as const;
-        const facts = { cloud: 'c', id: 'i-1', ip: CACHE.ip, readAt, power, ssh, bootId: 'b', binaries: '1', agent: true };
+        const facts = {
+          cloud: 'c',
+          id: 'i-1',
+          ip: CACHE.ip,
+          readAt,
+          power,
+          ...(ssh && { ssh, bootId: 'b', binaries: '1', agent: true }),
+        };
         inventory.apply({ source: 'c', epoch: 'e', seq: ++seq, instances: { ...shared, items: [facts], readAt } }, readAt);
       },
       cache(at: number, code: string) {
@@ -105,6 +112,14 @@ describe('a cache that fails on a machine that answered when it was read last', 
 
   test.each<[string, (seen: Seen) => void, object | null]>([
     ['is not started before that is read again', ({ cache }) => cache(2000, 'ER0023'), DOUBTED],
+    [
+      'is not started while there is no word of that',
+      ({ machine, cache }) => {
+        cache(2000, 'ER0023');
+        machine(3000);
+      },
+      DOUBTED,
+    ],
     [
       'is not started while that is missed, and not given up yet',
       ({ machine, cache }) => {

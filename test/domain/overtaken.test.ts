@@ -17,7 +17,7 @@ const SERVICES = [1, 2].map(database);
 const [MASTER] = SERVICES as [Service];
 
 /** A master of whom provider nothing, but ssh, SQL and its replica say that it is lost. */
-function lostMaster() {
+function lostMaster({ isHeard = false } = {}) {
   const inventory = createInventory({ services: SERVICES, ladders: new Map([['mariadb', { rungs: RUNGS }]]) });
   const tell = (seq: number, isLost: boolean) => {
     const readAt = asInstant(seq * 1000);
@@ -33,7 +33,7 @@ function lostMaster() {
         ? { name, readAt, code: 'ER0003', holds: {} }
         : {
             ...{ name, readAt, code: '000000', holds: { installed: true, up: true, replicating: !isLost } },
-            ...(status === 'slave' && { following: { hears: !isLost, isFit: true } }),
+            ...(status === 'slave' && { following: { hears: isHeard || !isLost, isFit: true } }),
           },
     );
     inventory.apply({ source: 'c', epoch: 'e', seq, instances: { ...shared, items: instances } }, readAt);
@@ -44,10 +44,16 @@ function lostMaster() {
 }
 
 test.each([
-  ['that only waits is overtaken', 'waiting', true],
-  ['with a call under way is not', 'dispatching', false],
-] as const)('a start of a master that calls for a failover by now, %s', (_, status, isOvertaken) => {
-  const inventory = lostMaster();
+  [
+    'that calls for a failover by now is overtaken where it only waits',
+    'waiting',
+    false,
+    { failsOverTo: 'db2', isOvertaken: true },
+  ],
+  ['is not with a call under way', 'dispatching', false, { failsOverTo: 'db2', isOvertaken: false }],
+  ['that its replica hears is overtaken where it only waits', 'waiting', true, { cannot: { code: 'ER0257' }, isOvertaken: true }],
+] as const)('a start of an unreachable master %s', (_, status, isHeard, look) => {
+  const inventory = lostMaster({ isHeard });
   const key = serviceKey('db1');
   const start: Action = {
     ...{ id: asActionId('a'), token: asToken('t'), lane: key, when: NOW, do: { level: 'services', name: 'db1', verb: 'start' } },
@@ -58,5 +64,5 @@ test.each([
   const lanes = { actions: () => [start], lane: (of: string) => (of === key ? [start] : []) };
   const around = { known, inventory, ...lanes, hindranceTo: () => null, offReason: () => null, failsOver: new Set(['shop']) };
   const acting = { ...unlooked(asInstant(1)), state: 'acting' as const };
-  expect(lookAt(MASTER, around, new Map([[key, acting]]))).toMatchObject({ is: 'lost', failsOverTo: 'db2', isOvertaken });
+  expect(lookAt(MASTER, around, new Map([[key, acting]]))).toMatchObject({ is: 'lost', ...look });
 });
