@@ -54,9 +54,10 @@ export interface OverShellOptions {
  * The configured services, each probed and brought about as its kind says. The fleet binds them; until then nothing is known.
  *
  * A probe that fails, or takes too long, makes its service unknown with the reason, and no other. A service that hangs delays one
- * reading: it is then asked beside the readings, which have no word of it until its own is there. Steps of one service run one after another, those of several at once. Steps are given a fenced shell, probes a plain one. `restart` of a kind without one is
- * its `stop` and then its `up`, `configure` its `route`. Whether a service is `routed` is what its balancers say in the same reading, where its kind does not
- * bring that about itself.
+ * reading, for `want.waitMs` at most: it is then asked beside the readings, which have no word of it until its own is there, nor of
+ * those that it may route to, unless they are lost. Steps of one service run one after another, those of several at once. Steps are
+ * given a fenced shell, probes a plain one. `restart` of a kind without one is its `stop` and then its `up`, `configure` its `route`.
+ * Whether a service is `routed` is what its balancers say in the same reading, where its kind does not bring that about itself.
  *
  * @throws FleetError ER0230 where two kinds have one mode, or for a fence that cannot be kept
  * @example

@@ -31,10 +31,10 @@ export interface ProbedOptions {
  * its boot, and its rungs `bootstrapped` and `managed`. It performs `bootstrap` itself, over the shell; every other verb is the
  * cloud's.
  *
- * A host that does not answer within its deadline counts as an ssh timeout and delays no other, and one reading: it is then asked
- * beside the readings until it answers. One that did not answer before, such as one that boots, delays none: a reading that goes on
- * without it is followed by another as soon as it answers. A bootstrap is accepted once it
- * has run to its end, so the signal of `perform` must allow for it. So many run at once, one on a host.
+ * A host that does not answer within its deadline counts as an ssh timeout and delays no other, and one reading, for `want.waitMs` at
+ * most: it is then asked beside the readings until it answers. One that did not answer before, such as one that boots, delays none: a
+ * reading that goes on without it is followed by another as soon as it answers. A bootstrap is accepted once it has run to its end, so
+ * the signal of `perform` must allow for it. So many run at once, one on a host.
  *
  * @throws FleetError ER0230 for a rung that could not be brought about or known, or a fence that cannot be kept
  * @example
