@@ -10,7 +10,7 @@ import type { Options } from './options.ts';
 import type { RecoveryAsked } from './recovery-program.ts';
 import { documentText } from './render/document.ts';
 import { lookOf } from './render/look.ts';
-import { recoveriesText, recoveryRow } from './render/recoveries.ts';
+import { recoveriesText, recoveryRow, timeOf } from './render/recoveries.ts';
 import { withStoredFleet } from './stored-fleet.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -21,11 +21,15 @@ export function recovery(asked: RecoveryAsked, options: Options, terminal: Termi
     const limits = recoveryLimits(policy);
     const { document, entries, exit } = await answerTo(asked, fleet);
     const rows = entries?.map((entry) => recoveryRow(entry, limits));
+    const seenAt = rows ? ((await fleet.heartbeat())?.at ?? null) : null;
     const { stdout, env } = terminal;
     const look = lookOf(stdout, env);
     if (stdout.isTTY === true && !options.json) {
-      stdout.write(`${rows ? recoveriesText(rows, limits, Date.now(), look) : documentText(document, look)}\n`);
-    } else stdout.write(`${JSON.stringify({ ...document.body, ...(rows && { recovery: rows, policy: limits }) })}\n`);
+      stdout.write(`${rows ? recoveriesText(rows, { limits, seenAt, now: Date.now() }, look) : documentText(document, look)}\n`);
+    } else
+      stdout.write(
+        `${JSON.stringify({ ...document.body, ...(rows && { recovery: rows, policy: limits, heartbeat_at: timeOf(seenAt) }) })}\n`,
+      );
     return exit;
   });
 }

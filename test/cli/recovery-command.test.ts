@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asInstant, createFleet, DEFAULT_POLICY, type Fleet, serviceKey } from 'fleetbeat';
 import { sqlite } from 'fleetbeat/adapters/sqlite';
@@ -111,6 +111,7 @@ test('each service that is kept is told, as it stands in the store: wanted or no
       off,
       { name: 'cache2', wanted: true, state: 'well', code: '000000', since: null, lost_since: null, next: null },
     ],
+    heartbeat_at: expect.stringMatching(TIME),
     policy: { dwellMs: 300_000, dwellReadings: 3, recoveries: 4, radiusLeast: 2, radiusPercent: 30, recoveriesAtOnce: 1 },
   });
   const [{ next, lost_since }] = document.recovery;
@@ -122,9 +123,19 @@ test('each service that is kept is told, as it stands in the store: wanted or no
     /\ncache0 +shop +yes +suspect +ER0248 +\d+ s ago +in [45] min \d\d s +0\/4 +stopped: perhaps it does not last\n/,
   );
   expect(seen.stdout).toMatch(/\ncache1 +shop +no +off +ER0247 .*not to run since services stop cache1\n/);
+  expect(seen.stdout).toMatch(/\nlast heartbeat \d+ s ago\n/);
   expect(seen.stdout).toContain('\nrecovered once lost for 5 min 00 s and 3 readings; 1 of a cluster at once');
   expect(seen.stdout).toContain('more is lost at once than 2 services or 30 % of a cluster');
   expect(seen.stdout).toContain('after 4 recoveries from one cause somebody has to acknowledge it');
+});
+
+test('where nobody has beaten yet, nothing is recovered, and that is said', async () => {
+  const { cwd } = await keptFleet();
+  const unused = serverFolder('unused');
+  for (const file of ['package.json', 'fleetbeat.config.js']) copyFileSync(join(cwd, file), join(unused, file));
+  const { exit, stdout } = await commandLine(LIST, { cwd: unused, columns: 140, env: { NO_COLOR: '1' } });
+  expect(exit).toBe(0);
+  expect(stdout).toContain('\nno heartbeat is in the store: nothing is recovered before somebody beats\n');
 });
 
 test('what stands in the way of a recovery has a code and a sentence of its own', async () => {

@@ -8,7 +8,7 @@ import { table } from './table.ts';
 /** One service as it is told. */
 export type RecoveryRow = ReturnType<typeof recoveryRow>;
 
-const timeOf = (at: Instant | null) => at && new Date(at).toISOString();
+export const timeOf = (at: Instant | null) => at && new Date(at).toISOString();
 
 export const recoveryRow = (
   { key, cluster, state, code, reason, cause, notWanted, since, lostSince, next, falls }: Recovery,
@@ -32,8 +32,16 @@ export const recoveryRow = (
   },
 });
 
-/** The services that are kept as a table, and below it the limits in force. */
-export function recoveriesText(rows: readonly RecoveryRow[], limits: RecoveryLimits, now: number, look: Look): string {
+/**
+ * The services that are kept as a table, and below it how old that is and the limits in force.
+ *
+ * @param seenAt when the last heartbeat began that is in the store; null where there is none
+ */
+export function recoveriesText(
+  rows: readonly RecoveryRow[],
+  { limits, seenAt, now }: { readonly limits: RecoveryLimits; readonly seenAt: Instant | null; readonly now: number },
+  look: Look,
+): string {
   if (rows.length === 0) return 'nothing is kept: recover in the configuration, or keep of a service, says what is';
   const agoText = (at: string | null) => at && `${ageText(now - Date.parse(at))} ago`;
   const inText = (at: string | null) => at && (Date.parse(at) > now ? `in ${durationText(Date.parse(at) - now)}` : 'now');
@@ -52,7 +60,11 @@ export function recoveriesText(rows: readonly RecoveryRow[], limits: RecoveryLim
     rows,
     look,
   );
-  return `${listed}\n\n${limitsText(limits).join('\n')}`;
+  const heard =
+    seenAt === null
+      ? 'no heartbeat is in the store: nothing is recovered before somebody beats'
+      : `last heartbeat ${ageText(Math.max(0, now - seenAt))} ago`;
+  return `${listed}\n\n${[heard, ...limitsText(limits)].join('\n')}`;
 }
 
 const limitsText = (limits: RecoveryLimits): readonly string[] => [
