@@ -18,7 +18,7 @@ export interface LaunchOrders {
 
 const BEAT_MS = 20;
 /** After this long, a launch that has not come to its end never will. */
-const LONGEST_MS = 20_000;
+const LONGEST_MS = 40_000;
 
 /** Machines that answer as soon as their provider says that they run. */
 const SHELL: Shell = {
@@ -44,8 +44,9 @@ async function live({ owner, store: file, endpoint, ip, isAcknowledged, log }: L
     store,
     owner,
     policy: {
-      leaseMs: 300,
-      claimMs: 400,
+      // Who holds it for less than a beat takes on a busy machine never leads.
+      leaseMs: 1000,
+      claimMs: 1200,
       freshMs: 50,
       backoffMs: 50,
       backoffMaxMs: 200,
