@@ -28,7 +28,7 @@ export function createPerform(fleet: {
   readonly callMs: number;
   readonly yieldTurn: () => Promise<void>;
   /** A driver has accepted a call. */
-  readonly onAccepted: (driver: string) => void;
+  readonly onAccepted: () => void;
 }): EffectFunction<PerformInput, PerformOutput> {
   const batches = new Map<AnyDriver, Pending[]>();
 
@@ -86,7 +86,7 @@ export function createPerform(fleet: {
       throw unknownOutcome(driver.name, error);
     });
     if (!problem) {
-      fleet.onAccepted(driver.name);
+      fleet.onAccepted();
       return { acceptedAt: fleet.now() };
     }
     // What is said of a call that was perhaps made before says nothing of that one.

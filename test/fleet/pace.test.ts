@@ -18,11 +18,13 @@ let performed: number;
 let reading: Promise<void>;
 let tellNews: () => void;
 let ssh: InstanceFacts['ssh'];
+let isListed: boolean;
 let end: () => Promise<void>;
 beforeEach(() => {
   reads = 0;
   performed = 0;
   ssh = undefined;
+  isListed = true;
   reading = Promise.resolve();
 });
 afterEach(() => end());
@@ -41,7 +43,7 @@ const cloud: Driver<InstanceFacts> = {
   async observe({ now }) {
     reads++;
     await reading;
-    return { items: [instance(now)], readAt: now, complete: true, problems: [] };
+    return { items: isListed ? [instance(now)] : [], readAt: now, complete: true, problems: [] };
   },
   async perform(calls) {
     performed++;
@@ -186,6 +188,21 @@ describe('a fleet that beats by itself', () => {
       await nextAfterMs();
       await nextAfterMs();
       expect(fleet.views()).toMatchObject([{ state: 'unreachable' }]);
+    });
+
+    test('is no sooner sure that an instance is gone, which its cloud does not list', async () => {
+      const fleet = start(EVERY_MS);
+      await pass(0);
+      await nextAfterMs();
+      isListed = false;
+      for (let i = 0; i < 3; i++) {
+        tellNews();
+        await nextAfterMs();
+      }
+      expect(fleet.views()).toMatchObject([{ state: 'stopped', gone: false }]);
+      await nextAfterMs();
+      await nextAfterMs();
+      expect(fleet.views()).toMatchObject([{ state: 'absent', gone: true }]);
     });
   });
 
