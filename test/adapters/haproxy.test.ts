@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isThorough } from '../properties/runs.ts';
 import { type BalancerStage, balancerStage } from '../support/balancer-stage.ts';
 import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
+import { sendSignal } from '../support/process-table.ts';
 import { freePort, type MemcachedServer, requires, startMemcached } from '../support/servers.ts';
 
 const kind = haproxy();
@@ -180,7 +181,7 @@ requires('haproxy')('a haproxy on a host', () => {
 
   test('that has died is stopped, and starts with the present roles', async () => {
     await stage.start();
-    for (const pid of processesIn(join(stage.folder, 'lb1'))) process.kill(pid, 'SIGKILL');
+    for (const pid of processesIn(join(stage.folder, 'lb1'))) sendSignal(pid, 'SIGKILL');
     await expect.poll(() => stage.look('lb1')).toMatchObject({ code: 'ER0023' });
     stage.cluster(['slave', 'master', 'slave']);
     expect(await stage.perform('lb1', 'start')).toEqual([null]);

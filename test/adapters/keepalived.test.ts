@@ -11,6 +11,7 @@ import type { Service, ServiceVerb } from '../../src/domain/service.ts';
 import { isThorough } from '../properties/runs.ts';
 import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
 import { type Namespaces, openNamespaces } from '../support/namespaces.ts';
+import { sendSignal } from '../support/process-table.ts';
 import { requires } from '../support/servers.ts';
 
 const never = new AbortController().signal;
@@ -91,7 +92,7 @@ requires('keepalived')('keepalived on two hosts', () => {
     configure(pair());
   });
   afterEach(() => {
-    for (const pid of processesIn(folder)) process.kill(pid, 'SIGKILL');
+    for (const pid of processesIn(folder)) sendSignal(pid, 'SIGKILL');
     namespaces.close();
   });
 
@@ -263,7 +264,7 @@ requires('keepalived')('keepalived on two hosts', () => {
       configure([...pair(), lb]);
       expect(await perform('lb1', 'install', 'start')).toEqual([null, null]);
       await startBoth();
-      for (const pid of processesIn(join(folder, 'lb1'))) process.kill(pid, 'SIGKILL');
+      for (const pid of processesIn(join(folder, 'lb1'))) sendSignal(pid, 'SIGKILL');
       await expect.poll(rolesSeen).toEqual(['slave', 'master']);
       expect(await perform('lb1', 'start')).toEqual([null]);
       await expect.poll(rolesSeen).toEqual(['master', 'slave']);

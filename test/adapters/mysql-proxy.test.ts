@@ -10,6 +10,7 @@ import { haproxyStats } from '../support/haproxy-stats.ts';
 import { callTo, processesIn, serviceOf } from '../support/host-stage.ts';
 import { look, type MariadbStage, MONITOR_PASSWORD, mariadbStage, perform } from '../support/mariadb-stage.ts';
 import { type MysqlGreeter, startMysqlGreeter } from '../support/mysql-greeter.ts';
+import { sendSignal } from '../support/process-table.ts';
 import { freePort, loopback, requires } from '../support/servers.ts';
 
 const never = new AbortController().signal;
@@ -67,7 +68,7 @@ requires('mariadbd')('a SQL proxy before real databases', () => {
       configure();
     });
     afterEach(() => {
-      for (const pid of processesIn(join(stage.folder, 'proxy1'))) process.kill(pid, 'SIGKILL');
+      for (const pid of processesIn(join(stage.folder, 'proxy1'))) sendSignal(pid, 'SIGKILL');
       stage.clear();
     });
 

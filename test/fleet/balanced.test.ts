@@ -8,6 +8,7 @@ import { askThrough, mysqlProxy, secret } from 'fleetbeat/adapters/services/mysq
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { processesIn } from '../support/host-stage.ts';
 import { type MariadbStage, MONITOR_PASSWORD, mariadbStage } from '../support/mariadb-stage.ts';
+import { sendSignal } from '../support/process-table.ts';
 import { freePort, loopback, requires } from '../support/servers.ts';
 import { turns } from '../support/turns.ts';
 
@@ -59,7 +60,7 @@ requires('mariadbd')('a fleet with a replicated mariadb', () => {
     });
     afterAll(async () => {
       await fleet.stop();
-      for (const name of ['lb1', 'proxy1']) for (const pid of processesIn(join(stage.folder, name))) process.kill(pid, 'SIGKILL');
+      for (const name of ['lb1', 'proxy1']) for (const pid of processesIn(join(stage.folder, name))) sendSignal(pid, 'SIGKILL');
       await stage.close();
     });
 

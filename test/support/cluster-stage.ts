@@ -20,6 +20,7 @@ import { processesIn } from './host-stage.ts';
 import { JOURNAL_TABLE, type JournalingWriter, startJournalingWriter } from './journaling-writer.ts';
 import { type MariadbStage, mariadbStage } from './mariadb-stage.ts';
 import { type PowerSwitch, powerSwitch } from './power-switch.ts';
+import { sendSignal } from './process-table.ts';
 import { freePort, loopback } from './servers.ts';
 import { turns } from './turns.ts';
 
@@ -242,7 +243,7 @@ export async function clusterStage(settings: object = {}): Promise<ClusterStage>
     connect: () => mysql.createConnection({ host: lb, port: writes, user: 'app', password: 'app' }),
     async close() {
       for (const power of powers.values()) await power.close();
-      for (const pid of processesIn(join(stage.folder, 'lb1'))) process.kill(pid, 'SIGKILL');
+      for (const pid of processesIn(join(stage.folder, 'lb1'))) sendSignal(pid, 'SIGKILL');
       await stage.close();
     },
   };

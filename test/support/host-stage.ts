@@ -5,6 +5,7 @@ import { asInstant, asToken, type EntityKey, type Ip, type Neighbours, overShell
 import { type SshShell, ssh } from 'fleetbeat/adapters/ssh';
 import type { AnyServiceKind, ServiceDriver, ServiceStep } from '../../src/contracts.ts';
 import type { Role, Service, ServiceFacts, ServiceVerb } from '../../src/domain/service.ts';
+import { sendSignal } from './process-table.ts';
 import { makeSshKey, type SshdServer, startSshd } from './servers.ts';
 
 /** Services on a host that is reached over ssh, each in a folder of this stage. */
@@ -55,7 +56,7 @@ export async function hostStage(kinds: readonly AnyServiceKind[], address: strin
     async close() {
       await shell.close();
       await host.stop();
-      for (const pid of processesIn(folder)) process.kill(pid, 'SIGKILL');
+      for (const pid of processesIn(folder)) sendSignal(pid, 'SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -46,7 +46,8 @@ function threads(pid: number): readonly string[] {
   }
 }
 
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
+/** Whoever has ended meanwhile needs none. */
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
